@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"github.com/selfware/selfware/link"
+	"github.com/selfware/selfware/runner"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Adapter makes a runner the agent's table of processes.
+func Adapter(r *runner.Runner) Processes { return adapter{r} }
+
+type adapter struct{ r *runner.Runner }
+
+func (a adapter) Start(l Launch) error { return a.r.Start(specOf(l)) }
+
+func (a adapter) Stop(ref supervisor.Ref, reason string) { a.r.Stop(Key(ref), reason) }
+
+func (a adapter) Events() <-chan Event { return a.r.Events() }
+
+func (a adapter) Live() []link.Life {
+	var lives []link.Life
+	for _, p := range a.r.Live() {
+		if ref, ok := ParseKey(p.Key); ok {
+			lives = append(lives, link.Life{Ref: ref, PID: p.PID, Up: p.Up})
+		}
+	}
+	return lives
+}
+
+// specOf translates a program of the tree into the runner's words.
+func specOf(l Launch) runner.Spec {
+	p := l.Program
+	s := runner.Spec{
+		Key: Key(l.Ref), Name: l.Path,
+		Argv: p.Argv, Env: l.Env, EnvFile: p.EnvFile, Dir: p.Dir,
+		User: p.User, Group: p.Group, Umask: p.Umask,
+		StopSignal: p.StopSignal, Grace: p.Grace, MinUptime: p.MinUptime,
+	}
+	if len(p.Limits) > 0 {
+		s.Limits = make(map[string]runner.Limit, len(p.Limits))
+		for name, limit := range p.Limits {
+			s.Limits[name] = runner.Limit{Soft: limit.Soft, Hard: limit.Hard}
+		}
+	}
+	if q := p.Probe; q != nil {
+		s.Probe = &runner.Probe{
+			TCP: q.TCP, HTTP: q.HTTP, Exec: q.Exec,
+			Interval: q.Interval, Timeout: q.Timeout, StartTimeout: q.StartTimeout,
+		}
+	}
+	return s
+}

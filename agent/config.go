@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/selfware/selfware/link"
+	"github.com/selfware/selfware/runner"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Defaults and fixed times of an agent.
+const (
+	DefaultRedial      = 100 * time.Millisecond
+	DefaultDialTimeout = 5 * time.Second
+	DefaultSendTimeout = 10 * time.Second
+	// redialMax bounds the growth of the pause between dials.
+	redialMax = time.Second
+	// refusedPause is the pause after a leader has refused the node.
+	refusedPause = 5 * time.Second
+	// byeTime bounds how long the end waits for the last message to be sent.
+	byeTime = time.Second
+)
+
+// Event is what a table of processes says of a life: runner's word for it.
+type Event = runner.Event
+
+// Launch is one life to begin.
+type Launch struct {
+	supervisor.Ref
+	Program *supervisor.Program
+	// Env is KEY=VALUE, sorted, one entry for each key.
+	Env []string
+}
+
+// Processes is the table of processes of this node. Its calls return at once;
+// what comes of them is told by events, whose Key is that of Key(ref).
+type Processes interface {
+	// Start begins a life. An error means that nothing was begun and no event
+	// will come.
+	Start(Launch) error
+	// Stop begins to end a life, gracefully first; an unknown one is ignored.
+	Stop(ref supervisor.Ref, reason string)
+	// Live lists what has not ended.
+	Live() []link.Life
+	// Events has one reader, the agent. Closed: there is no process table any more.
+	Events() <-chan Event
+}
+
+// Config is what an agent needs.
+type Config struct {
+	// Node is what the agent says of its node. ID and Name are required.
+	Node link.Node
+	// Runner holds the processes. Required.
+	Runner Processes
+	// Dial opens a session with the leader, or with a node that redirects; it is
+	// called anew after each end of a session. The context lasts as long as the
+	// session, and Dial must return when it ends. Close of the link must end a
+	// Send or Recv that blocks. Required.
+	Dial func(context.Context) (link.Link, error)
+
+	// Redial is the first pause after a failed dial; it doubles up to one
+	// second (or Redial, if that is longer), and each pause is shortened by up
+	// to half, at random. 0 = DefaultRedial.
+	Redial time.Duration
+	// DialTimeout bounds one dial. 0 = DefaultDialTimeout.
+	DialTimeout time.Duration
+	// SendTimeout ends a session whose peer does not take a message for so
+	// long. 0 = DefaultSendTimeout.
+	SendTimeout time.Duration
+	// Silence ends a session on which nothing arrived for so long; it must be
+	// well above the period of the leader's pings. 0 = never: the link itself
+	// must then notice a dead peer.
+	Silence time.Duration
+	// Seed makes the jitter of the pauses repeatable; give each node its own.
+	Seed uint64
+
+	// Env is added to the environment of each child; the program's own keys win.
+	Env map[string]string
+	// Logger; nil = discard.
+	Logger *slog.Logger
+}
+
+// Validate returns the first thing that makes c unusable.
+func (c *Config) Validate() error {
+	switch {
+	case c.Node.ID == "" || c.Node.Name == "":
+		return errors.New("cannot use agent config: Node needs ID and Name")
+	case c.Runner == nil:
+		return errors.New("cannot use agent config: Runner is missing")
+	case c.Dial == nil:
+		return errors.New("cannot use agent config: Dial is missing")
+	case c.Redial < 0 || c.DialTimeout < 0 || c.SendTimeout < 0 || c.Silence < 0:
+		return errors.New("cannot use agent config: a time is negative")
+	}
+	return nil
+}
+
+func (c *Config) fill() {
+	c.Redial = cmp.Or(c.Redial, DefaultRedial)
+	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
+	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}

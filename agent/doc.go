@@ -1,0 +1,54 @@
+// Package agent is one node's duty: it makes the orders of the leader true
+// through a table of processes, and reports what happened through a session.
+//
+// What it decides is one pure function, plan: given the orders and the lives of
+// one path it says which lives to start and to stop, and which exits to report
+// again. Paths do not depend on each other. It is level-triggered: it looks at
+// what is ordered and what is, never at which message came last, so a repeated,
+// late or lost message changes only latency.
+//
+// Guarantees:
+//   - Of one path at most one life runs on this node. A newer life starts when
+//     the older one is gone.
+//   - An epoch is started at most once by one agent process. The epochs of
+//     paths that have neither orders nor lives are remembered for the last
+//     16,384 of these paths.
+//   - A life that no order names is stopped, but only after a leader has said
+//     in this session all that it orders (a Full Down).
+//   - Each event is sent, in order and numbered, until the leader acknowledges
+//     it as committed.
+//   - An order for a life that has ended here, or that a stop names though it
+//     never ran here, is answered with an exit, so the leader never waits for
+//     an event that will not come.
+//   - The back-off of an order runs from its first arrival; repeats do not
+//     restart it, and it goes on while there is no session.
+//
+// One goroutine, Run's, owns all state. A session has two more, a reader and a
+// writer. The writer exists so that a peer that does not read cannot stop the
+// node from seeing its children: Send blocks the writer alone. It holds one
+// message; what happens meanwhile is gathered and goes into the next one, so
+// the queue is the list of unacknowledged events, which is kept anyway. An idle
+// writer gets an event at once.
+//
+// Faults and their outcome:
+//   - Session lost, leader lost: nothing that runs is touched, orders hold, the
+//     agent dials again (pause Redial, doubled up to one second, with jitter)
+//     and sends its inventory and all unacknowledged events.
+//   - A peer that does not read for SendTimeout, or that says nothing for
+//     Silence, or a dial that takes longer than DialTimeout: session lost.
+//   - A deposed leader: a Down older than the (term, index) seen is ignored; a
+//     session that begins with a lower term than seen is closed.
+//   - Redirected: dialled again at once, but not twice within Redial. Refused:
+//     logged as an error, tried again every five seconds.
+//   - A leader that acknowledges nothing: at 65,536 unacknowledged events the
+//     agent starts nothing new and repeats nothing; it still stops what must
+//     stop and reports what ends.
+//   - A leader that orders more than 262,144 lives: session lost, and said so.
+//   - The agent ends: it says Bye, within one second, and returns. Its children
+//     are the runner's, which ends them.
+//   - The agent is killed: the next one begins with what the process table says
+//     is alive and numbers its events from 1 under a new Boot.
+//
+// Tests: tables and rapid properties for plan; everything else in synctest
+// bubbles with an in-memory session and simulated processes.
+package agent

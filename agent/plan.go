@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// phase is where a life is on this node.
+type phase int
+
+const (
+	starting phase = iota // begun, its start is not confirmed
+	up                    // confirmed
+	ended
+)
+
+func (p phase) String() string { return [...]string{"starting", "up", "ended"}[p] }
+
+// life is one life that was begun, or answered for, on this node.
+type life struct {
+	epoch supervisor.Epoch
+	phase phase
+	pid   int
+	// stopping: the process table was told to stop it.
+	stopping bool
+	// confirm: its start needs more than to execute, so Spawned is worth an event.
+	confirm bool
+	// exit is what was reported when it ended; seq the number it was sent under.
+	exit supervisor.ChildEvent
+	seq  uint64
+	// pending: exit is not acknowledged yet.
+	pending bool
+}
+
+// order is what the leader wants of one life.
+type order struct {
+	epoch supervisor.Epoch
+	halt  bool
+	// due is when a run order's back-off has passed, counted from its first arrival.
+	due time.Time
+	// answered: an exit was reported since the order last arrived.
+	answered bool
+
+	program *supervisor.Program
+	reason  string
+	attempt int
+}
+
+// child is all that the agent knows of one path. Lives and orders stand in
+// order of their epochs; mostly there is one of each.
+type child struct {
+	path   string
+	orders []order
+	lives  []life
+	// last is the highest epoch begun or answered for here.
+	last supervisor.Epoch
+}
+
+func (c *child) order(e supervisor.Epoch) *order {
+	i, ok := slices.BinarySearchFunc(c.orders, e, func(o order, e supervisor.Epoch) int { return cmp.Compare(o.epoch, e) })
+	if !ok {
+		return nil
+	}
+	return &c.orders[i]
+}
+
+func (c *child) life(e supervisor.Epoch) *life {
+	i, ok := slices.BinarySearchFunc(c.lives, e, func(l life, e supervisor.Epoch) int { return cmp.Compare(l.epoch, e) })
+	if !ok {
+		return nil
+	}
+	return &c.lives[i]
+}
+
+// newest is the highest epoch that a run order names, 0 if none does.
+func (c *child) newest() supervisor.Epoch {
+	for _, o := range slices.Backward(c.orders) {
+		if !o.halt {
+			return o.epoch
+		}
+	}
+	return 0
+}
+
+func (c *child) empty() bool { return len(c.orders) == 0 && len(c.lives) == 0 }
+
+// verb is what plan asks for.
+type verb int
+
+const (
+	doStart  verb = iota // begin the life
+	doStop               // stop the life
+	doReport             // report the exit of a life that ended here
+	doDisown             // report the exit of a life that is not known here
+	doForget             // drop what is kept of a life that ended
+)
+
+func (v verb) String() string {
+	return [...]string{"start", "stop", "report", "disown", "forget"}[v]
+}
+
+// action is one step towards the orders, and why.
+type action struct {
+	verb  verb
+	epoch supervisor.Epoch
+	why   string
+}
+
+func (a action) String() string { return fmt.Sprintf("%v %v: %s", a.verb, a.epoch, a.why) }
+
+// plan says what brings the lives of one path closer to its orders, and when to
+// look again if only time is missing (zero: not before something changes).
+// settled: the orders are known to be the whole of what the leader wants, so a
+// life that none of them names must stop.
+func plan(c *child, settled bool, now time.Time) (acts []action, wake time.Time) {
+	alive := false
+	for i := range c.lives {
+		l := &c.lives[i]
+		if l.phase == ended {
+			acts = append(acts, planEnded(l, c.order(l.epoch))...)
+			continue
+		}
+		alive = true
+		if why := c.unwanted(l.epoch, settled); why != "" && !l.stopping {
+			acts = append(acts, action{doStop, l.epoch, why})
+		}
+	}
+	for i := range c.orders {
+		o := &c.orders[i]
+		if c.life(o.epoch) != nil {
+			continue
+		}
+		switch {
+		case o.halt || o.epoch <= c.last:
+			acts = append(acts, action{doDisown, o.epoch, disowned(o, c.last)})
+		case o.epoch != c.newest() || alive:
+			// A newer life is wanted instead, or an older one still runs.
+		case now.Before(o.due):
+			wake = o.due
+		default:
+			acts = append(acts, action{doStart, o.epoch, "ordered"})
+		}
+	}
+	return acts, wake
+}
+
+// planEnded settles a life that has ended with the order for it, if there is one.
+func planEnded(l *life, o *order) []action {
+	switch {
+	case o == nil && !l.pending:
+		return []action{{doForget, l.epoch, "ended, acknowledged and not ordered"}}
+	case o != nil && !o.answered && !l.pending:
+		return []action{{doReport, l.epoch, "ordered again after its end"}}
+	}
+	return nil
+}
+
+// unwanted says why the running life e must stop, or "".
+func (c *child) unwanted(e supervisor.Epoch, settled bool) string {
+	o := c.order(e)
+	switch {
+	case o != nil && o.halt:
+		return "ordered to stop"
+	case c.newest() > e:
+		return "replaced by " + c.newest().String()
+	case o == nil && settled:
+		return "no order names it"
+	}
+	return ""
+}
+
+// disowned says why a life that is not known here counts as ended.
+func disowned(o *order, last supervisor.Epoch) string {
+	switch {
+	case o.epoch > last:
+		return "was not running"
+	case o.epoch == last:
+		return "has already ended here"
+	}
+	return "was not running; " + last.String() + " came after it here"
+}

@@ -1,0 +1,145 @@
+package placement
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Node is one node as the leader sees it. IDs are unique.
+type Node struct {
+	ID     string
+	Name   string // what people call it; the ID where empty
+	Labels map[string]string
+	// CPU in thousandths of a core and Memory in bytes are its capacity;
+	// 0 is unknown, and then there is no limit.
+	CPU    int64
+	Memory int64
+	Used   Used
+	// Eligible is false for a node that takes no children at all; Why then says
+	// so in a word or two: "draining", "lost".
+	Eligible bool
+	Why      string
+}
+
+// Used is what the children placed on a node ask for, and their number.
+type Used struct {
+	CPU      int64
+	Memory   int64
+	Children int
+}
+
+// Input is the cluster at one moment. It is only read.
+type Input struct {
+	Nodes []Node
+	// Where is the node id of every placed child, by path. Only apart_from
+	// reads it; Node.Used is what counts for room.
+	Where map[string]string
+	// ApartFrom is the apart_from of placed children, by path, since being
+	// apart is mutual: who runs already keeps its distance from who comes.
+	ApartFrom map[string][]string
+}
+
+// Refusal says why a node was not fit. Node is its name.
+type Refusal struct {
+	Node   string
+	Reason string
+}
+
+// Result is the node for one request. Node is its id, empty when none fits;
+// Why is one sentence; Refusals name each node that was not fit, by name.
+type Result struct {
+	Node     string
+	Why      string
+	Refusals []Refusal
+}
+
+// Place chooses the node for one request.
+func Place(req supervisor.Request, in Input) Result {
+	return newPlanner([]supervisor.Request{req}, in).place(req)
+}
+
+// PlaceAll places requests in the order given; each sees the effect of those
+// before it. Result i belongs to request i.
+func PlaceAll(reqs []supervisor.Request, in Input) []Result {
+	p := newPlanner(reqs, in)
+	results := make([]Result, len(reqs))
+	for i, req := range reqs {
+		results[i] = p.place(req)
+		p.record(req, results[i].Node)
+	}
+	return results
+}
+
+// planner is an Input made quick to ask, and what was placed since.
+type planner struct {
+	nodes []Node         // a copy, by name, then id
+	index map[string]int // node id -> place in nodes
+	apart apartness
+	fit   []int // scratch: places of the nodes that fit a request
+}
+
+func newPlanner(reqs []supervisor.Request, in Input) *planner {
+	p := &planner{nodes: slices.Clone(in.Nodes), index: make(map[string]int, len(in.Nodes))}
+	for i := range p.nodes {
+		p.nodes[i].Name = cmp.Or(p.nodes[i].Name, p.nodes[i].ID)
+	}
+	slices.SortFunc(p.nodes, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	for i, n := range p.nodes {
+		p.index[n.ID] = i
+	}
+	p.apart = newApartness(reqs, in, p.index)
+	return p
+}
+
+// place answers one request against the present state.
+func (p *planner) place(req supervisor.Request) Result {
+	if len(p.nodes) == 0 {
+		return Result{Why: "there is no node"}
+	}
+	fit, refusals := p.filter(req)
+	fit, avoided, more := p.avoid(req, fit)
+	refusals = append(refusals, more...)
+	if len(more) > 0 {
+		slices.SortStableFunc(refusals, func(a, b Refusal) int { return cmp.Compare(a.Node, b.Node) })
+	}
+	if len(fit) == 0 {
+		return Result{Why: p.noneFits(req, refusals), Refusals: refusals}
+	}
+	best, why := p.choose(req, fit)
+	switch {
+	case avoided && len(fit) == 1:
+		why = "to be avoided, but no other node fits"
+	case avoided:
+		why = "to be avoided, but no other node fits: " + why
+	}
+	return Result{Node: p.nodes[best].ID, Why: why, Refusals: refusals}
+}
+
+// record counts a placement, for the requests that follow.
+func (p *planner) record(req supervisor.Request, node string) {
+	if node == "" {
+		return
+	}
+	i := p.index[node]
+	u := &p.nodes[i].Used
+	u.CPU = addSaturating(u.CPU, asked(req.Placement.CPU))
+	u.Memory = addSaturating(u.Memory, asked(req.Placement.Memory))
+	u.Children++
+	p.apart.add(req.Path, i, req.Placement.ApartFrom)
+}
+
+// asked reads a negative demand as none.
+func asked(v int64) int64 { return max(v, 0) }
+
+// addSaturating adds what is not negative, and stays at the largest value.
+func addSaturating(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}

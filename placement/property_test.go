@@ -1,0 +1,225 @@
+package placement
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// TestPlaceProperties checks one answer against a plain reading of the rules:
+// what is chosen fits, every node is fit or refused with a reason, an avoided
+// node is a last resort, and the order of nodes does not matter.
+func TestPlaceProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t)
+		req := drawRequest(t, 0)
+		got := Place(req, in)
+
+		var fit, rest []string
+		for _, n := range in.Nodes {
+			if mayRun(req, n, in) {
+				fit = append(fit, n.ID)
+			} else {
+				rest = append(rest, n.Name)
+			}
+		}
+		checkChoice(t, req, got, fit)
+		checkRefusals(t, got, in, fit, rest)
+
+		shuffled := in
+		shuffled.Nodes = slices.Clone(in.Nodes)
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "shuffle"), 0))
+		r.Shuffle(len(in.Nodes), func(i, j int) {
+			shuffled.Nodes[i], shuffled.Nodes[j] = shuffled.Nodes[j], shuffled.Nodes[i]
+		})
+		if again := Place(req, shuffled); !reflect.DeepEqual(got, again) {
+			t.Fatalf("the order of nodes matters: %v, then %v", got, again)
+		}
+	})
+}
+
+func checkChoice(t *rapid.T, req supervisor.Request, got Result, fit []string) {
+	if got.Why == "" {
+		t.Fatal("no reason for the choice")
+	}
+	if (got.Node == "") != (len(fit) == 0) {
+		t.Fatalf("chose %q, but %v fit", got.Node, fit)
+	}
+	if got.Node == "" {
+		return
+	}
+	if !slices.Contains(fit, got.Node) {
+		t.Fatalf("chose %s, but only %v fit", got.Node, fit)
+	}
+	other := slices.ContainsFunc(fit, func(id string) bool { return !slices.Contains(req.Avoid, id) })
+	if req.Only == "" && slices.Contains(req.Avoid, got.Node) && other {
+		t.Fatalf("chose %s, to be avoided, though %v fit", got.Node, fit)
+	}
+}
+
+func checkRefusals(t *rapid.T, got Result, in Input, fit, rest []string) {
+	var refused []string
+	for _, r := range got.Refusals {
+		if r.Reason == "" {
+			t.Fatalf("%s is refused without a reason", r.Node)
+		}
+		refused = append(refused, r.Node)
+	}
+	if !slices.IsSorted(refused) || len(slices.Compact(slices.Clone(refused))) != len(refused) {
+		t.Fatalf("refusals are not one per node by name: %v", refused)
+	}
+	for _, name := range rest {
+		if !slices.Contains(refused, name) {
+			t.Fatalf("%s does not fit and is not refused", name)
+		}
+	}
+	for _, n := range in.Nodes {
+		if n.ID == got.Node && slices.Contains(refused, n.Name) {
+			t.Fatalf("%s is chosen and refused", n.Name)
+		}
+	}
+	if len(refused) > len(in.Nodes) || len(fit)+len(rest) != len(in.Nodes) {
+		t.Fatalf("%d nodes, %d refused, %d fit", len(in.Nodes), len(refused), len(fit))
+	}
+}
+
+// TestPlaceAllProperties places a run of requests and follows along: each
+// answer equals Place on the state so far, so no capacity is exceeded and
+// apart_from holds throughout, and the Input stays as it was.
+func TestPlaceAllProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t)
+		first := drawRequest(t, 0)
+		// A former life holds back what follows, and an Input of one place per
+		// path cannot say so.
+		delete(in.Where, first.Path)
+		before := fmt.Sprintf("%+v", in)
+		reqs := []supervisor.Request{first}
+		for i := range rapid.IntRange(0, 12).Draw(t, "more") {
+			reqs = append(reqs, drawRequest(t, i+1))
+		}
+		got := PlaceAll(reqs, in)
+		if after := fmt.Sprintf("%+v", in); after != before {
+			t.Fatalf("the input changed:\n%s\n%s", before, after)
+		}
+		c := clone(in)
+		for i, req := range reqs {
+			if want := Place(req, c.Input); !reflect.DeepEqual(got[i], want) {
+				t.Fatalf("request %d: PlaceAll says %+v, one at a time %+v", i, got[i], want)
+			}
+			c.placed(req, got[i].Node)
+		}
+		checkCapacity(t, in, c.Input)
+	})
+}
+
+// checkCapacity: nothing placed may fill a node beyond its capacity.
+func checkCapacity(t *rapid.T, before, after Input) {
+	for i, n := range after.Nodes {
+		was := before.Nodes[i].Used
+		if n.CPU > 0 && n.Used.CPU > max(n.CPU, was.CPU) {
+			t.Fatalf("node %s: cpu %d of %d used", n.ID, n.Used.CPU, n.CPU)
+		}
+		if n.Memory > 0 && n.Used.Memory > max(n.Memory, was.Memory) {
+			t.Fatalf("node %s: memory %d of %d used", n.ID, n.Used.Memory, n.Memory)
+		}
+	}
+}
+
+func clone(in Input) *cluster {
+	c := newCluster()
+	c.Nodes = slices.Clone(in.Nodes)
+	for path, id := range in.Where {
+		c.Where[path] = id
+		c.ApartFrom[path] = in.ApartFrom[path]
+	}
+	return c
+}
+
+// mayRun is the hard rules once more, as plainly as they can be said.
+func mayRun(req supervisor.Request, n Node, in Input) bool {
+	for key, want := range req.Placement.Needs {
+		if have, ok := n.Labels[key]; !ok || have != want {
+			return false
+		}
+	}
+	for path, id := range in.Where {
+		if id == n.ID && path != req.Path &&
+			(names(req.Placement.ApartFrom, path) || names(in.ApartFrom[path], req.Path)) {
+			return false
+		}
+	}
+	room := func(ask, capacity, used int64) bool { return ask == 0 || capacity == 0 || used+ask <= capacity }
+	return n.Eligible &&
+		(req.Only == "" || req.Only == n.ID || req.Only == n.Name) &&
+		room(req.Placement.CPU, n.CPU, n.Used.CPU) &&
+		room(req.Placement.Memory, n.Memory, n.Used.Memory)
+}
+
+// names tells whether a list names a path or a supervisor above it.
+func names(list []string, path string) bool {
+	return slices.ContainsFunc(list, func(target string) bool {
+		return path == target || strings.HasPrefix(path, target+"/")
+	})
+}
+
+var (
+	nodeIDs   = []string{"n0", "n1", "n2", "n3", "n4"}
+	drawnPath = rapid.SampledFrom([]string{"a", "a/b", "a/b/c", "a/b/d", "a/bc", "e", "e/f", "e/f/g", "h"})
+	drawnNode = rapid.SampledFrom(append([]string{"N1", "N9", "n9"}, nodeIDs...))
+	drawnTag  = rapid.MapOfN(rapid.SampledFrom([]string{"disk", "zone"}), rapid.SampledFrom([]string{"x", "y"}), 0, 2)
+	drawnSize = rapid.Int64Range(0, 4)
+)
+
+func drawInput(t *rapid.T) Input {
+	in := Input{Where: map[string]string{}, ApartFrom: map[string][]string{}}
+	for _, id := range nodeIDs[:rapid.IntRange(0, len(nodeIDs)).Draw(t, "nodes")] {
+		in.Nodes = append(in.Nodes, Node{
+			ID: id, Name: strings.ToUpper(id), Labels: drawnTag.Draw(t, "labels"),
+			CPU: drawnSize.Draw(t, "cpu"), Memory: drawnSize.Draw(t, "memory"),
+			Used: Used{
+				CPU: drawnSize.Draw(t, "used cpu"), Memory: drawnSize.Draw(t, "used memory"),
+				Children: rapid.IntRange(0, 3).Draw(t, "children"),
+			},
+			Eligible: rapid.IntRange(0, 4).Draw(t, "eligible") > 0,
+			Why:      "draining",
+		})
+	}
+	for range rapid.IntRange(0, 6).Draw(t, "placed") {
+		path := drawnPath.Draw(t, "path")
+		in.Where[path] = drawnNode.Draw(t, "where")
+		in.ApartFrom[path] = rapid.SliceOfN(drawnPath, 0, 2).Draw(t, "placed apart")
+	}
+	return in
+}
+
+// drawRequest draws the request number i. Its path is unlike that of any other
+// request, since a child is asked for once, but like those of placed children.
+func drawRequest(t *rapid.T, i int) supervisor.Request {
+	path := drawnPath.Draw(t, "request")
+	if i > 0 {
+		path = fmt.Sprintf("%s/r%d", path, i)
+	}
+	req := supervisor.Request{
+		Ref: supervisor.Ref{Path: path},
+		Placement: supervisor.Placement{
+			Needs: drawnTag.Draw(t, "needs"), CPU: drawnSize.Draw(t, "ask cpu"), Memory: drawnSize.Draw(t, "ask memory"),
+			ApartFrom: rapid.SliceOfN(drawnPath, 0, 2).Draw(t, "apart"),
+			Nodes:     rapid.SliceOfN(drawnNode, 0, 2).Draw(t, "preferred"),
+			Mode:      rapid.SampledFrom([]supervisor.Spread{"", supervisor.SpreadOut, supervisor.Pack}).Draw(t, "mode"),
+		},
+		Last:  rapid.SampledFrom(append([]string{""}, nodeIDs...)).Draw(t, "last"),
+		Avoid: rapid.SliceOfN(drawnNode, 0, 3).Draw(t, "avoid"),
+	}
+	if rapid.IntRange(0, 9).Draw(t, "operator") == 0 {
+		req.Only = drawnNode.Draw(t, "only")
+	}
+	return req
+}

@@ -1,0 +1,174 @@
+package supervisor
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// onEdit gives the tree a new spec. A child whose program and placement are as
+// before keeps its life, its window and its history; a changed one restarts
+// alone; a new one starts; one that is gone stops and leaves.
+func (t *Tree) onEdit(in Edit) error {
+	if err := t.editable(in.Spec); err != nil {
+		return err
+	}
+	cause := Cause{Kind: CauseUpdate, Detail: in.By}
+	wasFailed := t.failed
+	old := t.byPath
+	e := &edit{t: t, old: old, cause: cause}
+	t.spec, t.failed = in.Spec, false
+	t.byPath = make(map[string]*node, len(old))
+	t.root.strategy, t.root.policy = in.Spec.Strategy, in.Spec.RestartPolicy
+	t.byPath[t.root.path] = t.root
+	t.root.children = e.children(t.root, in.Spec.Children)
+	t.number()
+	e.dismiss()
+	t.recount()
+	e.begin(wasFailed)
+	return nil
+}
+
+// editable refuses what Edit cannot do, before anything changes.
+func (t *Tree) editable(s Spec) error {
+	switch err := s.Validate(); {
+	case t.deleting:
+		return fmt.Errorf("%w: tree %s is being deleted", ErrRefused, t.spec.Name)
+	case err != nil:
+		return fmt.Errorf("%w: %v", ErrRefused, err)
+	case s.Name != t.spec.Name:
+		return fmt.Errorf("%w: the tree's name is %s, not %s", ErrRefused, t.spec.Name, s.Name)
+	}
+	return t.sameKinds(s.Name, s.Children)
+}
+
+func (t *Tree) sameKinds(parent string, children []ChildSpec) error {
+	for i := range children {
+		c := &children[i]
+		path := parent + "/" + c.ID
+		if n := t.byPath[path]; n != nil && n.worker() != (c.Program != nil) {
+			return fmt.Errorf("%w: %s cannot turn from worker to supervisor or back; give it a new id", ErrRefused, path)
+		}
+		if err := t.sameKinds(path, c.Children); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// edit is one Edit under way.
+type edit struct {
+	t       *Tree
+	old     map[string]*node
+	cause   Cause
+	added   []*node
+	changed []change
+}
+
+// change is a worker to be renewed; stay keeps it on its node.
+type change struct {
+	n    *node
+	stay bool
+}
+
+// children rebuilds the children of s, taking over the nodes that were there.
+func (e *edit) children(s *node, specs []ChildSpec) []*node {
+	nodes := make([]*node, 0, len(specs))
+	for i := range specs {
+		c := &specs[i]
+		path := s.path + "/" + c.ID
+		n := e.old[path]
+		if n == nil {
+			n = e.t.build(path, s, c, nil)
+			n.down = s.down
+			e.added = append(e.added, n)
+		} else {
+			e.update(n, c)
+		}
+		n.parent, n.spec = s, c
+		if c.Supervisor != nil {
+			n.strategy, n.policy = c.Supervisor.Strategy, c.Supervisor.RestartPolicy
+			n.children = e.children(n, c.Children)
+		}
+		e.t.byPath[path] = n
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+func (e *edit) update(n *node, c *ChildSpec) {
+	if !n.worker() {
+		return
+	}
+	leaving := n.parent == nil // and wanted again
+	fits := reflect.DeepEqual(n.spec.Placement, c.Placement)
+	if leaving || !fits || !reflect.DeepEqual(n.spec.Program, c.Program) {
+		e.changed = append(e.changed, change{n, fits})
+	}
+}
+
+// dismiss detaches the children that the new spec does not have. They leave
+// their group at once, so nobody waits for them; a life of theirs still ends in
+// order of its own.
+func (e *edit) dismiss() {
+	var gone []*node
+	for path, n := range e.old { // order-free: sorted below
+		if e.t.byPath[path] == nil {
+			gone = append(gone, n)
+		}
+	}
+	slices.SortFunc(gone, func(a, b *node) int { return byOrd(b, a) })
+	for _, n := range gone {
+		already := n.parent == nil
+		n.parent, n.children = nil, nil
+		if !n.worker() || already {
+			if already {
+				e.t.byPath[n.path] = n
+			}
+			continue
+		}
+		e.t.byPath[n.path] = n
+		e.t.decide(n, VerdictRemove, e.cause, fmt.Sprintf("%s leaves the tree (%s)", n.path, because(e.cause)))
+		e.t.end(n, phaseRemoved, renewal{})
+	}
+}
+
+// begin starts what is new, restarts what changed and, after a failure of the
+// tree, starts everything.
+func (e *edit) begin(wasFailed bool) {
+	t := e.t
+	if wasFailed {
+		t.restartSupervisor(t.root, renewal{stay: true, start: string(CauseUpdate)}, e.cause)
+		e.changed = nil
+	}
+	for _, c := range e.changed {
+		if c.n.life.Phase == PhaseStopped || c.n.parent.down != "" {
+			continue
+		}
+		t.renew(c.n, renewal{stay: c.stay, start: string(CauseUpdate)})
+		t.decide(c.n, VerdictRestart, e.cause, fmt.Sprintf("%s changed: it restarts with its new spec", c.n.path))
+	}
+	for _, n := range e.added {
+		if n.worker() && n.parent.down == "" {
+			t.startWorker(n, e.cause)
+		}
+	}
+}
+
+// recount rebuilds every counter after the shape of the tree changed.
+func (t *Tree) recount() {
+	var sum func(n *node) (int, int)
+	sum = func(n *node) (unsettled, ending int) {
+		if n.worker() {
+			unsettled, ending = bool2int(!n.life.settled()), bool2int(n.life.Phase == PhaseStopping)
+		}
+		for _, c := range n.children {
+			u, d := sum(c)
+			unsettled, ending = unsettled+u, ending+d
+		}
+		n.unsettled, n.ending = unsettled, ending
+		return unsettled, ending
+	}
+	sum(t.root)
+	t.root.walk(func(n *node) { t.touch(n) })
+}

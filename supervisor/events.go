@@ -1,0 +1,154 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+)
+
+// onEvent takes what an agent saw of a life. An event of a life that is not the
+// child's present one is stale: duplicates, late and reordered reports end here.
+func (t *Tree) onEvent(ev ChildEvent) error {
+	n, err := t.find(ev.Path)
+	if err != nil {
+		return err
+	}
+	if !n.worker() || n.life.Epoch != ev.Epoch || !n.life.held() {
+		return ErrStale
+	}
+	switch ev.Type {
+	case EventSpawned:
+		return t.onSpawned(n, ev)
+	case EventStarted:
+		return t.onStarted(n, ev)
+	case EventExited, EventCrashed:
+		t.onEnd(n, ev)
+		return nil
+	}
+	return fmt.Errorf("%w: event type %q", ErrRefused, ev.Type)
+}
+
+func (t *Tree) onSpawned(n *node, ev ChildEvent) error {
+	l := n.life
+	if l.Phase != PhaseStarting || l.Spawned {
+		return ErrStale
+	}
+	l.Spawned, l.PID = true, ev.PID
+	t.become(n, l)
+	return nil
+}
+
+func (t *Tree) onStarted(n *node, ev ChildEvent) error {
+	l := n.life
+	if l.Phase != PhaseStarting {
+		return ErrStale
+	}
+	l.Phase, l.Spawned, l.PID = PhaseRunning, true, ev.PID
+	t.become(n, l)
+	t.decide(n, VerdictUp, Cause{Kind: CauseConfirmed}, fmt.Sprintf("%s runs on %s (pid %d)", n.path, l.Node, ev.PID))
+	return nil
+}
+
+// onEnd is the ladder of a failure. Ordered: no failure. Restart type says
+// finished: finish. Otherwise the window decides (fail).
+func (t *Tree) onEnd(n *node, ev ChildEvent) {
+	l := n.life
+	if l.Phase == PhaseStopping {
+		t.stopped(n, ev)
+		return
+	}
+	normal := ev.Type == EventExited && ev.Reason == ExitNormal
+	cause := Cause{Kind: CauseCrash, Path: n.path, Detail: describe(ev)}
+	if normal {
+		cause.Kind = CauseExit
+	}
+	switch {
+	case n.spec.RestartType == Transient && normal, n.spec.RestartType == Temporary && normal:
+		t.rest(n, PhaseFinished)
+		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s); %s children are then finished",
+			n.path, cause.Detail, n.spec.RestartType))
+	case n.spec.RestartType == Temporary:
+		t.rest(n, PhaseFailed)
+		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed (%s); temporary children are never restarted", n.path, cause.Detail))
+	default:
+		l.Phase = PhasePending // over, and not yet decided on
+		t.become(n, l)
+		t.fail(n, cause)
+	}
+}
+
+// stopped confirms a stop that was ordered; it is no failure (OTP).
+func (t *Tree) stopped(n *node, ev ChildEvent) {
+	host := n.life.Node
+	t.ended(n, false)
+	t.decideOn(n, host, VerdictStopped, Cause{Kind: CauseOrdered, Detail: describe(ev)},
+		fmt.Sprintf("%s has stopped on %s as ordered (%s)", n.path, host, describe(ev)))
+}
+
+// onAssign gives a pending life its node.
+func (t *Tree) onAssign(in Assign) error {
+	n, err := t.find(in.Path)
+	if err != nil {
+		return err
+	}
+	l := n.life
+	if !n.worker() || l.Phase != PhasePending || l.Epoch != in.Epoch {
+		return ErrStale
+	}
+	if l.Last != "" && l.Last != in.Node {
+		l.Moves++
+		l.Crashes = 0
+	}
+	l.Phase, l.Node, l.Avoid, l.Only = PhaseStarting, in.Node, nil, ""
+	t.become(n, l)
+	sentence := fmt.Sprintf("%s goes to %s", n.path, in.Node)
+	if in.Why != "" {
+		sentence += ": " + in.Why
+	}
+	t.decide(n, VerdictPlace, Cause{Kind: CausePlacement, Detail: in.Why}, sentence)
+	return nil
+}
+
+// describe says how a life ended.
+func describe(ev ChildEvent) string {
+	switch {
+	case ev.Detail != "":
+		return ev.Detail
+	case ev.Reason == ExitNormal:
+		return "exit code 0"
+	case ev.Signal != "":
+		return "killed by " + ev.Signal
+	case ev.Reason == ExitTimeout:
+		return "not up in time"
+	case ev.Type == EventExited:
+		return fmt.Sprintf("exit code %d", ev.Code)
+	}
+	return "could not be started"
+}
+
+// decide records a decision about n as it is now.
+func (t *Tree) decide(n *node, v Verdict, c Cause, sentence string) *Decision {
+	return t.decideOn(n, n.life.Node, v, c, sentence)
+}
+
+func (t *Tree) decideOn(n *node, host string, v Verdict, c Cause, sentence string) *Decision {
+	b := n.budget()
+	d := Decision{
+		Stamp: t.at, Path: n.path, Verdict: v, Epoch: n.life.Epoch, Node: host,
+		Cause: c, Before: b, After: b, Sentence: sentence,
+	}
+	if n.life.Phase == PhaseStopping && n.life.Then == PhasePending {
+		d.Epoch = n.life.Next
+	}
+	t.record(n, d)
+	return &t.out[len(t.out)-1]
+}
+
+func (t *Tree) record(n *node, d Decision) {
+	if len(n.history) >= HistoryLimit {
+		n.history = slices.Delete(n.history, 0, len(n.history)-HistoryLimit+1)
+	}
+	n.history = append(n.history, d)
+	n.life.Reason = d.Sentence
+	t.out = append(t.out, d)
+	t.touch(n)
+}

@@ -1,0 +1,242 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+)
+
+// fail is what a parent does about a child that is over and should not be: charge
+// the child's window; within it restart the group or move the child, beyond it
+// give up. n's old life has ended; a supervisor's workers may still live.
+func (t *Tree) fail(n *node, cause Cause) {
+	before := t.prune(n)
+	if before.Used >= before.Max {
+		t.giveUp(n, cause, before)
+		return
+	}
+	n.window = append(n.window, t.at.Time)
+	d := Decision{
+		Stamp: t.at, Path: n.path, Verdict: VerdictRestart, Epoch: t.epoch, Node: n.life.Node,
+		Cause: cause, Before: before, After: n.budget(), Delay: n.parent.policy.Backoff.Duration(before.Used),
+	}
+	r := renewal{stay: true, start: string(CauseCrash)}
+	if d.Delay > 0 {
+		r.notBefore = t.at.Time + d.Delay
+	}
+	if n.worker() && t.tooOftenHere(n, before) {
+		d.Verdict = VerdictMove
+		r.stay, r.avoid, r.start = false, []string{n.life.Node}, "move"
+	}
+	d.Sentence = sentence(n, d)
+	t.record(n, d)
+	t.restartGroup(n, r)
+}
+
+// sentence words the restart or move of n.
+func sentence(n *node, d Decision) string {
+	what := fmt.Sprintf("%s failed (%s)", n.path, d.Cause.Detail)
+	if n.worker() && d.Node != "" {
+		what = fmt.Sprintf("%s failed on %s (%s)", n.path, d.Node, d.Cause.Detail)
+	}
+	if d.Verdict == VerdictMove {
+		what += fmt.Sprintf("; %d crashes in a row there: move it to another node", n.spec.MoveAfter)
+	} else {
+		what += ": restart it"
+	}
+	if len(n.parent.children) > 1 {
+		switch n.parent.strategy {
+		case OneForAll:
+			what += " and all its siblings"
+		case RestForOne:
+			what += " and the siblings started after it"
+		}
+	}
+	if d.Delay > 0 {
+		what += fmt.Sprintf(" after %v", d.Delay)
+	}
+	return fmt.Sprintf("%s; budget %v used", what, d.After)
+}
+
+// prune forgets the charges that lie before the window and gives what is left.
+// The boundary is inclusive: a charge exactly one period old still counts (OTP
+// supervisor:in_period/2).
+func (t *Tree) prune(n *node) Budget {
+	from := t.at.Time - n.parent.policy.MaxSeconds
+	i := 0
+	for i < len(n.window) && n.window[i] < from {
+		i++
+	}
+	n.window = slices.Delete(n.window, 0, i)
+	return n.budget()
+}
+
+// budget is n's window as of the last charge; a root has none.
+func (n *node) budget() Budget {
+	if n.parent == nil || n.spec == nil {
+		return Budget{}
+	}
+	b := Budget{Used: len(n.window), Max: n.parent.policy.MaxRestarts, Period: n.parent.policy.MaxSeconds}
+	if n.spec.MaxRestarts != nil {
+		b.Max = *n.spec.MaxRestarts
+	}
+	return b
+}
+
+// tooOftenHere counts a crash on the present node. Crashes are in a row while
+// the window holds an earlier one.
+func (t *Tree) tooOftenHere(n *node, before Budget) bool {
+	if before.Used == 0 {
+		n.life.Crashes = 0
+	}
+	n.life.Crashes++
+	return n.spec.MoveAfter > 0 && n.life.Crashes >= n.spec.MoveAfter
+}
+
+// restartGroup starts n anew and, by its parent's strategy, its siblings.
+func (t *Tree) restartGroup(n *node, r renewal) {
+	cause := Cause{Kind: CauseGroup, Path: n.path}
+	sibling := renewal{stay: true, start: string(CauseGroup), notBefore: r.notBefore}
+	for _, y := range group(n.parent, n.pos) {
+		switch {
+		case y != n:
+			t.recycle(y, false, sibling, cause)
+		case n.worker():
+			n.life.Restarts++
+			t.renew(n, r)
+		default:
+			t.restartSupervisor(n, renewal{stay: true, start: string(CauseEscalation), notBefore: r.notBefore},
+				Cause{Kind: CauseEscalation, Path: n.path})
+		}
+	}
+}
+
+// group lists, in start order, the siblings that share the fate of the child at
+// pos.
+func group(s *node, pos int) []*node {
+	switch s.strategy {
+	case OneForAll:
+		return s.children
+	case RestForOne:
+		return s.children[pos:]
+	}
+	return s.children[pos : pos+1]
+}
+
+// recycle stops y and starts it again with its group. fresh: y's supervisor
+// starts anew, so temporary children come back too and windows are empty.
+// What an operator stopped stays stopped (P11; OTP would start it).
+func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
+	if fresh {
+		y.window = nil
+	}
+	if !y.worker() {
+		t.recycleSupervisor(y, fresh, r, cause)
+		return
+	}
+	switch l := y.life; {
+	case l.Phase == PhaseStopped, l.Phase == phaseRemoved:
+	case l.Phase == PhaseStopping && l.Then == PhaseStopped:
+		t.end(y, PhaseStopped, renewal{}) // its stop now belongs to this batch
+	case y.spec.RestartType == Temporary && !fresh:
+		t.endTemporary(y, cause)
+	default:
+		y.life.Restarts++
+		t.renew(y, r)
+		t.decide(y, VerdictRestart, cause, fmt.Sprintf("%s restarts because of %s", y.path, cause.Path))
+	}
+}
+
+// endTemporary stops a temporary child whose group restarts (OTP removes it).
+func (t *Tree) endTemporary(y *node, cause Cause) {
+	if y.life.Phase == PhaseFinished || y.life.Phase == PhaseFailed {
+		return
+	}
+	t.end(y, PhaseFinished, renewal{})
+	t.decide(y, VerdictStop, cause,
+		fmt.Sprintf("%s stops because of %s; temporary children are not restarted", y.path, cause.Path))
+}
+
+func (t *Tree) recycleSupervisor(y *node, fresh bool, r renewal, cause Cause) {
+	switch {
+	case y.down == PhaseStopped:
+		return
+	case y.spec.RestartType == Temporary && !fresh:
+		if y.down == "" {
+			t.takeDown(y, PhaseFinished, cause)
+		}
+		return
+	}
+	t.restartSupervisor(y, r, cause)
+}
+
+// restartSupervisor starts all children of s as a new supervisor process would.
+func (t *Tree) restartSupervisor(s *node, r renewal, cause Cause) {
+	s.down = ""
+	t.touch(s)
+	for _, c := range s.children {
+		t.recycle(c, true, r, cause)
+	}
+}
+
+// giveUp: n is over budget, so its supervisor stops its children and fails as a
+// child of its own parent. A supervisor that is over budget ends with reason
+// shutdown, which is a normal end: only a permanent one is restarted (OTP).
+func (t *Tree) giveUp(n *node, cause Cause, before Budget) {
+	s := n.parent
+	t.record(n, Decision{
+		Stamp: t.at, Path: n.path, Verdict: VerdictEscalate, Epoch: n.life.Epoch, Node: n.life.Node,
+		Cause: cause, Before: before, After: before,
+		Sentence: fmt.Sprintf("%s failed (%s) and its budget is spent (%v): %s gives up", n.path, cause.Detail, before, s.path),
+	})
+	if n.worker() {
+		t.rest(n, PhaseFailed)
+	}
+	up := Cause{Kind: CauseEscalation, Path: n.path, Detail: fmt.Sprintf("%s spent its budget: %s", n.path, cause.Detail)}
+	switch {
+	case s.parent == nil:
+		t.failTree(up)
+	case s.spec.RestartType != Permanent:
+		t.takeDown(s, PhaseFailed, up)
+	default:
+		t.fail(s, up)
+	}
+}
+
+// takeDown ends a supervisor that is not restarted, and all below it.
+func (t *Tree) takeDown(s *node, phase Phase, cause Cause) {
+	t.endAll(s, phase)
+	t.decide(s, VerdictFail, cause, fmt.Sprintf("%s ends because of %s; %s supervisors are not restarted",
+		s.path, cause.Path, s.spec.RestartType))
+}
+
+// failTree stops everything: nobody is left to escalate to.
+func (t *Tree) failTree(cause Cause) {
+	t.failed, t.failedAt = true, t.at.Time
+	t.endAll(t.root, PhaseFailed)
+	what := fmt.Sprintf("%s has failed: %s; all its children stop", t.spec.Name, cause.Detail)
+	if t.spec.RetryAfter > 0 {
+		what += fmt.Sprintf("; it starts again after %v", t.spec.RetryAfter)
+	}
+	t.decide(t.root, VerdictFail, cause, what)
+}
+
+// endAll ends every life at and below s that runs or is due. What finished or
+// was stopped before keeps that.
+func (t *Tree) endAll(s *node, then Phase) {
+	s.walk(func(n *node) {
+		if !n.worker() {
+			if n.down != PhaseStopped {
+				n.down = then
+			}
+			t.touch(n)
+			return
+		}
+		switch l := n.life; {
+		case l.settled() && !l.held():
+		case l.Phase == PhaseStopping && l.Then == PhaseStopped:
+			t.end(n, PhaseStopped, renewal{})
+		default:
+			t.end(n, then, renewal{})
+		}
+	})
+}

@@ -1,0 +1,165 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of Step. The state is unchanged by either.
+var (
+	// ErrStale: the input names a life that is no longer the child's, or repeats
+	// what is already known. Duplicates and late messages end here (P7).
+	ErrStale = errors.New("stale")
+	// ErrUnknown: the input names a child that the tree does not have.
+	ErrUnknown = errors.New("unknown child")
+	// ErrRefused: an operator asked for what cannot be.
+	ErrRefused = errors.New("refused")
+)
+
+// Epoch names a life: the place in the log of the decision that created it
+// (entry index, and position where an entry carries many inputs). Unique and
+// increasing, so it is incarnation number, fencing token and group id at once.
+type Epoch uint64
+
+// epochPosBits is how much of an Epoch is the position within the entry.
+const epochPosBits = 16
+
+// MaxInputs is how many inputs one log entry may carry.
+const MaxInputs = 1 << epochPosBits
+
+// Index is the log index of the decision.
+func (e Epoch) Index() uint64 { return uint64(e) >> epochPosBits }
+
+func (e Epoch) String() string {
+	return fmt.Sprintf("%d.%d", e.Index(), uint64(e)&(MaxInputs-1))
+}
+
+// Stamp is what an input carries into Step: its place in the log and the
+// cluster time (time since the cluster began, never wall clock).
+type Stamp struct {
+	Index uint64        `json:"index"`
+	Pos   uint16        `json:"pos"`
+	Time  time.Duration `json:"time"`
+}
+
+// Epoch is the epoch of lives that a decision with this stamp creates.
+func (s Stamp) Epoch() Epoch { return Epoch(s.Index<<epochPosBits | uint64(s.Pos)) }
+
+// Input is one of ChildEvent, Assign, NodeLost, Drain, Start, Stop, Restart,
+// Move, Edit.
+type Input interface{ input() }
+
+// EventType says what was seen of a life.
+type EventType string
+
+const (
+	// EventSpawned: the process executes; its start is not confirmed yet.
+	EventSpawned EventType = "spawned"
+	// EventStarted: the start is confirmed (min_uptime passed or probe passed).
+	EventStarted EventType = "started"
+	// EventExited: the process ended, for Reason, with Code or Signal.
+	EventExited EventType = "exited"
+	// EventCrashed: the life failed in a way that is no exit of a process:
+	// it could not be started, or its probe never passed. Detail says why.
+	EventCrashed EventType = "crashed"
+)
+
+// ExitReason is the seed's: why a process ended.
+type ExitReason string
+
+const (
+	ExitNormal  ExitReason = "normal"  // exit code 0
+	ExitError   ExitReason = "error"   // another exit code
+	ExitKilled  ExitReason = "killed"  // a signal
+	ExitTimeout ExitReason = "timeout" // killed by us: not up, or not alive, in time
+)
+
+// ChildEvent is a fact about a life, as its agent saw it.
+type ChildEvent struct {
+	Path   string     `json:"path"`
+	Epoch  Epoch      `json:"epoch"`
+	Type   EventType  `json:"type"`
+	PID    int        `json:"pid,omitempty"`
+	Reason ExitReason `json:"reason,omitempty"`
+	Code   int        `json:"code,omitempty"`
+	Signal string     `json:"signal,omitempty"`
+	Detail string     `json:"detail,omitempty"`
+}
+
+// Assign places a pending life on a node: compare-and-set on its epoch.
+type Assign struct {
+	Path  string `json:"path"`
+	Epoch Epoch  `json:"epoch"`
+	Node  string `json:"node"`
+	// Why is placement's sentence.
+	Why string `json:"why,omitempty"`
+}
+
+// NodeLost says that no life of a node runs any more, but for those in Keep
+// (a restarted agent's inventory).
+type NodeLost struct {
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
+	Keep   []Ref  `json:"keep,omitempty"`
+	// Restarted: the node itself is well, its agent began anew. Lives due there
+	// stay there.
+	Restarted bool `json:"restarted,omitempty"`
+}
+
+// Ref names a life.
+type Ref struct {
+	Path  string `json:"path"`
+	Epoch Epoch  `json:"epoch"`
+}
+
+// Drain moves every life off a node, gracefully and uncharged.
+type Drain struct {
+	Node string `json:"node"`
+}
+
+// Start, Stop, Restart and Move are the operator's verbs. Path may name a
+// worker, a supervisor or the tree; By says who asked.
+type (
+	Start struct {
+		Path string `json:"path"`
+		By   string `json:"by,omitempty"`
+	}
+	Stop struct {
+		Path string `json:"path"`
+		By   string `json:"by,omitempty"`
+	}
+	Restart struct {
+		Path string `json:"path"`
+		By   string `json:"by,omitempty"`
+	}
+	Move struct {
+		Path string `json:"path"`
+		// To is a node id; empty lets placement choose any other node.
+		To string `json:"to,omitempty"`
+		By string `json:"by,omitempty"`
+	}
+)
+
+// Edit gives the tree a new spec. Children whose spec is unchanged are not touched.
+type Edit struct {
+	Spec Spec   `json:"spec"`
+	By   string `json:"by,omitempty"`
+}
+
+func (ChildEvent) input() {}
+func (Assign) input()     {}
+func (NodeLost) input()   {}
+func (Drain) input()      {}
+func (Start) input()      {}
+func (Stop) input()       {}
+func (Restart) input()    {}
+func (Move) input()       {}
+func (Edit) input()       {}
+
+// Delete stops the whole tree for good; once Gone, its owner drops it.
+type Delete struct {
+	By string `json:"by,omitempty"`
+}
+
+func (Delete) input() {}

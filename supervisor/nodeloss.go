@@ -1,0 +1,101 @@
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// onNodeLost: every life on the node is over, but for those kept. It is not the
+// children's fault: nothing is charged, and each supervisor acts once, whatever
+// the number of its children that were there.
+func (t *Tree) onNodeLost(in NodeLost) error {
+	keep := make(map[Ref]bool, len(in.Keep))
+	for _, ref := range in.Keep {
+		keep[ref] = true
+	}
+	cause := Cause{Kind: CauseNodeLost, Path: in.Node, Detail: in.Reason}
+	var lost []*node
+	for _, n := range t.livesOn(in.Node) {
+		l := n.life
+		switch {
+		case keep[Ref{n.path, l.Epoch}], in.Restarted && !l.held():
+		case l.Phase == PhaseStopping:
+			t.ended(n, !in.Restarted)
+			t.decideOn(n, in.Node, VerdictStopped, cause, fmt.Sprintf("%s ended with %s (%s)", n.path, in.Node, in.Reason))
+		default:
+			l.Phase = PhasePending // over, and not yet decided on
+			t.become(n, l)
+			lost = append(lost, n)
+		}
+	}
+	t.uproot(lost, renewal{stay: in.Restarted, start: "failover:" + in.Node}, cause)
+	return nil
+}
+
+// onDrain moves every life off the node: stopped there, started elsewhere.
+func (t *Tree) onDrain(in Drain) error {
+	cause := Cause{Kind: CauseDrain, Path: in.Node, Detail: "draining"}
+	var leaving []*node
+	for _, n := range t.livesOn(in.Node) {
+		if n.life.Phase != PhaseStopping {
+			leaving = append(leaving, n)
+			continue
+		}
+		l := n.life
+		l.Stay = false
+		t.become(n, l)
+	}
+	t.uproot(leaving, renewal{start: string(CauseDrain)}, cause)
+	return nil
+}
+
+// uproot starts the named children anew, by the strategy of each supervisor,
+// once per supervisor. Supervisors act in start order, so one whose children
+// were already taken along by an outer group has nothing left to do.
+func (t *Tree) uproot(gone []*node, r renewal, cause Cause) {
+	among := make(map[*node]bool, len(gone))
+	of := make(map[*node][]*node) // supervisor -> its children gone, in start order
+	for _, n := range gone {
+		among[n] = true
+		of[n.parent] = append(of[n.parent], n)
+	}
+	for _, s := range slices.SortedFunc(maps.Keys(of), byOrd) {
+		if t.renewed(of[s][0]) {
+			continue // an outer group took all of s along
+		}
+		members := of[s]
+		if s.strategy.gated() {
+			members = group(s, members[0].pos)
+		}
+		for _, y := range members {
+			if among[y] {
+				t.replant(y, r, cause)
+			} else {
+				t.recycle(y, false, renewal{stay: true, start: string(CauseGroup)}, cause)
+			}
+		}
+	}
+}
+
+// renewed tells whether this Step has already decided on a worker.
+func (t *Tree) renewed(n *node) bool {
+	return n.worker() && (n.life.Epoch == t.epoch || n.life.Phase == PhaseStopping && n.life.Next == t.epoch)
+}
+
+// replant gives a child that lost its place, or must leave it, a new life.
+func (t *Tree) replant(n *node, r renewal, cause Cause) {
+	host := n.life.Node
+	if n.spec.RestartType == Temporary && cause.Kind == CauseNodeLost {
+		t.rest(n, PhaseFailed)
+		t.decideOn(n, host, VerdictFail, cause,
+			fmt.Sprintf("%s was lost with %s (%s); temporary children are never restarted", n.path, host, cause.Detail))
+		return
+	}
+	t.renew(n, r)
+	verdict, what := VerdictMove, "it moves to another node"
+	if r.stay {
+		verdict, what = VerdictRestart, "it restarts there"
+	}
+	t.decideOn(n, host, verdict, cause, fmt.Sprintf("%s loses its place on %s (%s): %s, uncharged", n.path, host, cause.Detail, what))
+}

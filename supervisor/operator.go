@@ -1,0 +1,187 @@
+package supervisor
+
+import "fmt"
+
+// standing refuses an operator's verb where a supervisor above does not run.
+func (t *Tree) standing(n *node) error {
+	if t.deleting {
+		return fmt.Errorf("%w: tree %s is being deleted", ErrRefused, t.spec.Name)
+	}
+	for s := n.parent; s != nil; s = s.parent {
+		if s.down != "" {
+			return fmt.Errorf("%w: supervisor %s is %s; start it first", ErrRefused, s.path, s.down)
+		}
+	}
+	return nil
+}
+
+// onStart starts what does not run. A supervisor that had failed or was stopped
+// starts as new, with empty windows; in one that runs, what was stopped starts.
+func (t *Tree) onStart(in Start) error {
+	n, err := t.find(in.Path)
+	if err != nil {
+		return err
+	}
+	if err := t.standing(n); err != nil {
+		return err
+	}
+	cause := startCause(in.By)
+	if n.worker() {
+		t.startWorker(n, cause)
+		return nil
+	}
+	if n.parent == nil {
+		t.failed = false
+	}
+	asNew := n.down != ""
+	n.walk(func(x *node) {
+		switch {
+		case !x.worker():
+			if x.down != "" {
+				x.down, x.window = "", nil
+			}
+			t.touch(x)
+		case asNew || x.life.Phase == PhaseStopped || x.life.Phase == PhaseFailed || x.life.Phase == PhaseStopping:
+			if asNew {
+				x.window = nil
+			}
+			t.startWorker(x, cause)
+		}
+	})
+	return nil
+}
+
+// RetryBy names on_exhausted: retry_after as the author of a Start.
+const RetryBy = "on_exhausted"
+
+func startCause(by string) Cause {
+	switch by {
+	case "":
+		return Cause{Kind: CauseInitial}
+	case RetryBy:
+		return Cause{Kind: CauseRetry, Detail: "retry_after has passed"}
+	}
+	return Cause{Kind: CauseOperator, Detail: by}
+}
+
+func (t *Tree) startWorker(n *node, cause Cause) {
+	l := n.life
+	if !l.settled() && l.Phase != PhaseStopping || l.Phase == PhaseRunning {
+		return // it runs or is about to
+	}
+	if l.Phase == PhaseStopping && l.Then == PhasePending {
+		return
+	}
+	t.renew(n, renewal{stay: true, start: string(cause.Kind)})
+	t.decide(n, VerdictStart, cause, fmt.Sprintf("%s starts (%s)", n.path, because(cause)))
+}
+
+func because(c Cause) string {
+	switch {
+	case c.Kind == CauseOperator:
+		return "asked by " + c.Detail
+	case c.Detail != "":
+		return c.Detail
+	}
+	return string(c.Kind)
+}
+
+// onStop ends every life below the path. It stays so until a Start.
+func (t *Tree) onStop(in Stop) error {
+	n, err := t.find(in.Path)
+	if err != nil {
+		return err
+	}
+	if t.deleting {
+		return fmt.Errorf("%w: tree %s is being deleted", ErrRefused, t.spec.Name)
+	}
+	if n.parent == nil {
+		t.failed = false
+	}
+	t.stopAll(n, Cause{Kind: CauseOperator, Detail: in.By})
+	return nil
+}
+
+func (t *Tree) stopAll(n *node, cause Cause) {
+	n.walk(func(x *node) {
+		if !x.worker() {
+			x.down = PhaseStopped
+			t.touch(x)
+			return
+		}
+		if x.life.Phase == PhaseStopped || x.life.Phase == PhaseStopping && x.life.Then == PhaseStopped {
+			return
+		}
+		t.end(x, PhaseStopped, renewal{})
+		t.decide(x, VerdictStop, cause, fmt.Sprintf("%s stops (%s)", x.path, because(cause)))
+	})
+}
+
+// onDelete stops the tree for good.
+func (t *Tree) onDelete(in Delete) error {
+	t.failed, t.deleting = false, true
+	t.stopAll(t.root, Cause{Kind: CauseOperator, Detail: in.By})
+	return nil
+}
+
+// onRestart renews a worker alone (OTP restart_child), or all below a
+// supervisor; uncharged.
+func (t *Tree) onRestart(in Restart) error {
+	n, err := t.find(in.Path)
+	if err != nil {
+		return err
+	}
+	if err := t.standing(n); err != nil {
+		return err
+	}
+	cause := Cause{Kind: CauseOperator, Path: in.Path, Detail: in.By}
+	switch {
+	case n.down != "" || n.worker() && !n.life.held() && n.life.settled():
+		return t.onStart(Start{Path: in.Path, By: in.By})
+	case n.worker():
+		t.renew(n, renewal{stay: true, start: string(CauseOperator)})
+		t.decide(n, VerdictRestart, cause, fmt.Sprintf("%s restarts (%s)", n.path, because(cause)))
+	default:
+		t.restartSupervisor(n, renewal{stay: true, start: string(CauseOperator)}, cause)
+	}
+	return nil
+}
+
+// onMove sends a worker, or every worker below a supervisor, to another node.
+func (t *Tree) onMove(in Move) error {
+	n, err := t.find(in.Path)
+	if err != nil {
+		return err
+	}
+	if err := t.standing(n); err != nil {
+		return err
+	}
+	movable := false
+	for _, x := range n.workers() {
+		if !t.atRest(x) && !(in.To != "" && x.life.Node == in.To) {
+			movable = true
+		}
+	}
+	if !movable {
+		return fmt.Errorf("%w: nothing to move: no child of %s runs elsewhere", ErrRefused, in.Path)
+	}
+	cause := Cause{Kind: CauseOperator, Detail: in.By}
+	for _, x := range n.workers() {
+		if t.atRest(x) || in.To != "" && x.life.Node == in.To {
+			continue
+		}
+		r := renewal{start: "move", only: in.To}
+		if in.To == "" && x.life.Node != "" {
+			r.avoid = []string{x.life.Node}
+		}
+		t.renew(x, r)
+		t.decide(x, VerdictMove, cause, fmt.Sprintf("%s moves (%s)", x.path, because(cause)))
+	}
+	return nil
+}
+
+// atRest: no life of n runs or is due.
+func (t *Tree) atRest(n *node) bool {
+	l := n.life
+	return l.settled() && !l.held() || l.Phase == PhaseStopping && l.Then != PhasePending
+}

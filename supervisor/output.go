@@ -1,0 +1,149 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+)
+
+// Verdict is what Step concluded for one child.
+type Verdict string
+
+const (
+	VerdictStart    Verdict = "start"    // a first life, or one an operator asked for
+	VerdictPlace    Verdict = "place"    // a pending life has its node
+	VerdictUp       Verdict = "up"       // a start is confirmed
+	VerdictRestart  Verdict = "restart"  // a new life, same node preferred
+	VerdictMove     Verdict = "move"     // a new life, on another node
+	VerdictEscalate Verdict = "escalate" // over budget: the parent decides
+	VerdictFinish   Verdict = "finish"   // ended, and that is right
+	VerdictFail     Verdict = "fail"     // ended for good though it should run
+	VerdictStop     Verdict = "stop"     // a life must end
+	VerdictStopped  Verdict = "stopped"  // a life that had to end has ended
+	VerdictRemove   Verdict = "remove"   // the child left the tree
+)
+
+// Cause says what led to a decision. Path is the child or node at its root:
+// the child itself, the sibling of a group restart, the lost node.
+type Cause struct {
+	Kind   CauseKind `json:"kind"`
+	Path   string    `json:"path,omitempty"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// CauseKind is also what a child learns as SELFWARE_START_REASON.
+type CauseKind string
+
+const (
+	CauseInitial    CauseKind = "initial"
+	CauseCrash      CauseKind = "crash"
+	CauseExit       CauseKind = "exit"
+	CauseGroup      CauseKind = "group"
+	CauseEscalation CauseKind = "escalation"
+	CauseNodeLost   CauseKind = "failover"
+	CauseDrain      CauseKind = "drain"
+	CauseOperator   CauseKind = "operator"
+	CauseUpdate     CauseKind = "update"
+	CauseRetry      CauseKind = "retry"
+	CauseConfirmed  CauseKind = "confirmed"
+	CauseOrdered    CauseKind = "ordered"
+	CausePlacement  CauseKind = "placement"
+)
+
+// Budget is a restart window at a moment: Used of Max restarts in Period.
+type Budget struct {
+	Used   int           `json:"used"`
+	Max    int           `json:"max"`
+	Period time.Duration `json:"period"`
+}
+
+func (b Budget) String() string { return fmt.Sprintf("%d of %d in %v", b.Used, b.Max, b.Period) }
+
+// Decision is what Step concluded and why. It explains; Orders command.
+type Decision struct {
+	Stamp
+	Path    string  `json:"path"`
+	Verdict Verdict `json:"verdict"`
+	// Epoch is the life decided on: the new one where there is one.
+	Epoch Epoch  `json:"epoch,omitempty"`
+	Node  string `json:"node,omitempty"`
+	Cause Cause  `json:"cause"`
+	// Before and After are the charged window's; equal where nothing was charged.
+	Before Budget        `json:"before"`
+	After  Budget        `json:"after"`
+	Delay  time.Duration `json:"delay,omitempty"`
+	// Sentence says it all to a person.
+	Sentence string `json:"sentence"`
+}
+
+// Action is what an order asks of a node.
+type Action string
+
+const (
+	Run  Action = "run"
+	Halt Action = "stop"
+)
+
+// Order is what a node must make true now for one life. The orders of a node
+// are the whole of what it must make true: a life that none of them names must
+// not run there.
+type Order struct {
+	Ref
+	Action Action `json:"action"`
+	// NotBefore is the cluster time before which the life must not start.
+	NotBefore time.Duration `json:"not_before,omitempty"`
+	Program   *Program      `json:"program,omitempty"`
+	// StartReason and Attempt go to the child's environment.
+	StartReason string `json:"start_reason,omitempty"`
+	Attempt     int    `json:"attempt,omitempty"`
+}
+
+// Request is a pending life that needs a node.
+type Request struct {
+	Ref
+	Placement Placement `json:"placement"`
+	// Last is the node it ran on before, preferred if it is there ("stickiness");
+	// Avoid are nodes it must not go to (it crashed there, or is to leave it).
+	Last  string   `json:"last,omitempty"`
+	Avoid []string `json:"avoid,omitempty"`
+	// Only, if set, is the one node an operator named.
+	Only string `json:"only,omitempty"`
+}
+
+// Phase is where a child is in its life.
+type Phase string
+
+const (
+	PhasePending  Phase = "pending"  // a life is due and has no node yet
+	PhaseBackoff  Phase = "backoff"  // it waits out its back-off
+	PhaseStarting Phase = "starting" // it has a node and is not confirmed
+	PhaseRunning  Phase = "running"
+	PhaseStopping Phase = "stopping"
+	PhaseFinished Phase = "finished" // ended as it should
+	PhaseFailed   Phase = "failed"   // ended for good though it should run
+	PhaseStopped  Phase = "stopped"  // an operator stopped it
+)
+
+// Status is one child as users see it.
+type Status struct {
+	Path       string        `json:"path"`
+	Supervisor bool          `json:"supervisor,omitempty"`
+	Phase      Phase         `json:"status"`
+	Node       string        `json:"node,omitempty"`
+	Epoch      Epoch         `json:"epoch,omitempty"`
+	PID        int           `json:"pid,omitempty"`
+	Restarts   int           `json:"restarts"`
+	Moves      int           `json:"moves"`
+	Since      time.Duration `json:"since"`
+	Budget     Budget        `json:"budget"`
+	Reason     string        `json:"reason,omitempty"`
+}
+
+// TreeStatus sums a tree up.
+type TreeStatus string
+
+const (
+	TreeRunning  TreeStatus = "running"  // every child that should run runs
+	TreeDegraded TreeStatus = "degraded" // some do not, yet
+	TreeFailed   TreeStatus = "failed"   // the root's budget is spent
+	TreeStopped  TreeStatus = "stopped"  // an operator stopped all of it
+)

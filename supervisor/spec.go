@@ -1,0 +1,290 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+)
+
+// Defaults of a restart policy; the seed's figures.
+const (
+	DefaultMaxRestarts = 5
+	DefaultMaxSeconds  = 60 * time.Second
+	DefaultBackoffBase = time.Second
+	DefaultBackoffMax  = 60 * time.Second
+	// DefaultGrace is the time between the stop signal and SIGKILL.
+	DefaultGrace = 10 * time.Second
+)
+
+// Limits of a tree. Beyond them NewTree refuses, so that no file can exhaust a node.
+const (
+	MaxDepth    = 64
+	MaxChildren = 100_000
+	MaxRestarts = 10_000
+)
+
+// Strategy says which siblings share a child's fate (OTP supervisor, "strategy").
+type Strategy string
+
+const (
+	// OneForOne restarts the failed child alone. Its children are independent:
+	// they start and stop without waiting for each other.
+	OneForOne Strategy = "one_for_one"
+	// OneForAll stops all siblings and starts all again.
+	OneForAll Strategy = "one_for_all"
+	// RestForOne stops the siblings started after the failed child and starts
+	// them again, with it.
+	RestForOne Strategy = "rest_for_one"
+)
+
+// gated tells whether the children of a supervisor wait for each other.
+func (s Strategy) gated() bool { return s == OneForAll || s == RestForOne }
+
+// RestartType says when a child that ended is started again (OTP "restart").
+type RestartType string
+
+const (
+	// Permanent children are always restarted.
+	Permanent RestartType = "permanent"
+	// Transient children are restarted only after an abnormal exit.
+	Transient RestartType = "transient"
+	// Temporary children are never restarted by their own end, nor in a group.
+	Temporary RestartType = "temporary"
+)
+
+// BackoffKind names the two back-off strategies.
+type BackoffKind string
+
+const (
+	Exponential BackoffKind = "exponential"
+	Fixed       BackoffKind = "fixed"
+)
+
+// Backoff is the wait before a restart. Exponential: Base << attempt, at most
+// Max, saturating. Fixed: Base always. The zero value is Fixed 0: no wait.
+type Backoff struct {
+	Kind BackoffKind   `json:"kind"`
+	Base time.Duration `json:"base"`
+	Max  time.Duration `json:"max,omitempty"`
+}
+
+// Duration is the wait before restart number attempt, counted from 0.
+func (b Backoff) Duration(attempt int) time.Duration {
+	if b.Kind != Exponential || b.Base <= 0 {
+		return b.Base
+	}
+	d := b.Base
+	for range attempt {
+		if d >= b.Max || d > b.Max-d {
+			return b.Max
+		}
+		d *= 2
+	}
+	return min(d, b.Max)
+}
+
+// RestartPolicy is the budget of restarts: at most MaxRestarts in the sliding
+// period MaxSeconds (OTP "intensity" and "period"); the next one escalates.
+type RestartPolicy struct {
+	MaxRestarts int           `json:"max_restarts"`
+	MaxSeconds  time.Duration `json:"max_seconds"`
+	Backoff     Backoff       `json:"backoff"`
+}
+
+// DefaultRestartPolicy is 5 restarts in 60 s, exponential back-off 1 s to 60 s.
+func DefaultRestartPolicy() RestartPolicy {
+	return RestartPolicy{
+		MaxRestarts: DefaultMaxRestarts,
+		MaxSeconds:  DefaultMaxSeconds,
+		Backoff:     Backoff{Kind: Exponential, Base: DefaultBackoffBase, Max: DefaultBackoffMax},
+	}
+}
+
+// Spec is a whole tree: the root supervisor, its name and its children.
+type Spec struct {
+	Name          string        `json:"name"`
+	Strategy      Strategy      `json:"strategy"`
+	RestartPolicy RestartPolicy `json:"restart_policy"`
+	// RetryAfter is on_exhausted: 0 leaves a failed tree stopped, otherwise the
+	// leader starts it again after this much cluster time.
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	Children   []ChildSpec   `json:"children"`
+}
+
+// ChildSpec is one child: a worker (Program set) or a supervisor (Supervisor set).
+type ChildSpec struct {
+	ID          string      `json:"id"`
+	RestartType RestartType `json:"restart_type"`
+	// MaxRestarts overrides the budget of the parent's policy for this child.
+	MaxRestarts *int `json:"max_restarts,omitempty"`
+	// MoveAfter moves the child to another node after so many crashes in a row
+	// on one node; 0 never moves it for crashes.
+	MoveAfter int `json:"move_after,omitempty"`
+
+	Placement  Placement       `json:"placement"`
+	Program    *Program        `json:"program,omitempty"`
+	Supervisor *SupervisorSpec `json:"supervisor,omitempty"`
+	Children   []ChildSpec     `json:"children,omitempty"`
+}
+
+// SupervisorSpec is what makes a child a supervisor.
+type SupervisorSpec struct {
+	Strategy      Strategy      `json:"strategy"`
+	RestartPolicy RestartPolicy `json:"restart_policy"`
+}
+
+// Spread says how placement chooses among nodes that fit.
+type Spread string
+
+const (
+	// SpreadOut prefers the node with the fewest children (the default).
+	SpreadOut Spread = "spread"
+	// Pack prefers the fullest node that still fits.
+	Pack Spread = "pack"
+)
+
+// Placement is what a child asks of its node. The core carries it to package
+// placement and never looks into it.
+type Placement struct {
+	// Needs are labels the node must have, exactly.
+	Needs map[string]string `json:"needs,omitempty"`
+	// CPU in thousandths of a core, Memory in bytes; 0 asks for nothing.
+	CPU    int64 `json:"cpu,omitempty"`
+	Memory int64 `json:"memory,omitempty"`
+	// ApartFrom are paths of children that must run on other nodes: absolute
+	// ("shop/web/api"), as spec resolves them.
+	ApartFrom []string `json:"apart_from,omitempty"`
+	// Nodes are preferred nodes by name, best first; others serve if none fits.
+	Nodes []string `json:"nodes,omitempty"`
+	Mode  Spread   `json:"mode,omitempty"`
+}
+
+// Program is the OS process of a worker. The core carries it to the agent and
+// never looks into it, but for equality.
+type Program struct {
+	// Argv is the command, without a shell.
+	Argv    []string          `json:"argv"`
+	Env     map[string]string `json:"env,omitempty"`
+	EnvFile string            `json:"env_file,omitempty"`
+	Dir     string            `json:"dir,omitempty"`
+	User    string            `json:"user,omitempty"`
+	Group   string            `json:"group,omitempty"`
+	// Umask is octal permission bits; nil leaves the node's.
+	Umask  *int             `json:"umask,omitempty"`
+	Limits map[string]Limit `json:"limits,omitempty"`
+	// StopSignal defaults to SIGTERM; Grace to 10 s.
+	StopSignal string        `json:"stop_signal,omitempty"`
+	Grace      time.Duration `json:"grace,omitempty"`
+	// MinUptime confirms the start once the process has lived so long; 0 as
+	// soon as it executes. A Probe confirms it instead.
+	MinUptime time.Duration `json:"min_uptime,omitempty"`
+	Probe     *Probe        `json:"probe,omitempty"`
+}
+
+// Limit is one ulimit; Unlimited is -1.
+type Limit struct {
+	Soft int64 `json:"soft"`
+	Hard int64 `json:"hard"`
+}
+
+// Probe confirms a start: exactly one of TCP (host:port), HTTP (URL) and Exec (argv).
+type Probe struct {
+	TCP          string        `json:"tcp,omitempty"`
+	HTTP         string        `json:"http,omitempty"`
+	Exec         []string      `json:"exec,omitempty"`
+	Interval     time.Duration `json:"interval,omitempty"`
+	Timeout      time.Duration `json:"timeout,omitempty"`
+	StartTimeout time.Duration `json:"start_timeout,omitempty"`
+}
+
+// Validate reports the first thing that makes the spec unusable, with the path
+// it concerns. The file's own checks (package spec) say line and column; these
+// guard the core against any other caller.
+func (s Spec) Validate() error {
+	if err := validID(s.Name); err != nil {
+		return fmt.Errorf("cannot use tree name: %w", err)
+	}
+	if err := validSupervisor(s.Name, s.Strategy, s.RestartPolicy); err != nil {
+		return err
+	}
+	total := 0
+	return validChildren(s.Name, s.Children, 1, &total)
+}
+
+func validChildren(parent string, children []ChildSpec, depth int, total *int) error {
+	if len(children) > 0 && depth > MaxDepth {
+		return fmt.Errorf("cannot use %s: supervisors are nested deeper than %d", parent, MaxDepth)
+	}
+	seen := make(map[string]bool, len(children))
+	for _, c := range children {
+		if err := validID(c.ID); err != nil {
+			return fmt.Errorf("cannot use a child of %s: %w", parent, err)
+		}
+		path := parent + "/" + c.ID
+		if seen[c.ID] {
+			return fmt.Errorf("cannot use %s: the id %q stands twice", path, c.ID)
+		}
+		seen[c.ID] = true
+		if *total++; *total > MaxChildren {
+			return fmt.Errorf("cannot use %s: a tree has at most %d children", path, MaxChildren)
+		}
+		if err := validChild(path, c); err != nil {
+			return err
+		}
+		if err := validChildren(path, c.Children, depth+1, total); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validChild(path string, c ChildSpec) error {
+	switch {
+	case c.RestartType != Permanent && c.RestartType != Transient && c.RestartType != Temporary:
+		return fmt.Errorf("cannot use %s: unknown restart_type %q", path, c.RestartType)
+	case c.MaxRestarts != nil && (*c.MaxRestarts < 0 || *c.MaxRestarts > MaxRestarts):
+		return fmt.Errorf("cannot use %s: max_restarts must be 0 to %d", path, MaxRestarts)
+	case c.MoveAfter < 0:
+		return fmt.Errorf("cannot use %s: move_after must not be negative", path)
+	case c.Supervisor != nil && c.Program != nil:
+		return fmt.Errorf("cannot use %s: it has both run and supervisor", path)
+	case c.Supervisor == nil && c.Program == nil:
+		return fmt.Errorf("cannot use %s: it has neither run nor supervisor", path)
+	case c.Supervisor == nil && len(c.Children) > 0:
+		return fmt.Errorf("cannot use %s: it has children but is no supervisor", path)
+	case c.Program != nil && len(c.Program.Argv) == 0:
+		return fmt.Errorf("cannot use %s: run is empty", path)
+	}
+	if c.Supervisor != nil {
+		return validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy)
+	}
+	return nil
+}
+
+func validSupervisor(path string, s Strategy, p RestartPolicy) error {
+	switch {
+	case s != OneForOne && s != OneForAll && s != RestForOne:
+		return fmt.Errorf("cannot use %s: unknown strategy %q", path, s)
+	case p.MaxRestarts < 0 || p.MaxRestarts > MaxRestarts:
+		return fmt.Errorf("cannot use %s: max_restarts must be 0 to %d", path, MaxRestarts)
+	case p.MaxSeconds <= 0:
+		return fmt.Errorf("cannot use %s: max_seconds must be positive", path)
+	case p.Backoff.Base < 0 || p.Backoff.Max < 0:
+		return fmt.Errorf("cannot use %s: back-off must not be negative", path)
+	}
+	return nil
+}
+
+// validID accepts what is safe as part of a path, a folder name and a URL.
+func validID(id string) error {
+	if id == "" || len(id) > 64 || id == "." || id == ".." {
+		return fmt.Errorf("id %q must have 1 to 64 characters", id)
+	}
+	for _, r := range id {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+		default:
+			return fmt.Errorf("id %q has %q; use letters, digits, '-', '_' and '.'", id, r)
+		}
+	}
+	return nil
+}

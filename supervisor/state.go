@@ -1,0 +1,111 @@
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// State is a whole Tree as plain data: what a snapshot holds. Everything else
+// in a Tree is derived from it.
+type State struct {
+	Spec     Spec          `json:"spec"`
+	Failed   bool          `json:"failed,omitempty"`
+	FailedAt time.Duration `json:"failed_at,omitempty"`
+	Deleting bool          `json:"deleting,omitempty"`
+	Down     Phase         `json:"down,omitempty"` // of the root
+	History  []Decision    `json:"history,omitempty"`
+	// Nodes are all children in start order; Leaving those that left the spec
+	// and whose life has yet to end.
+	Nodes   []NodeState `json:"nodes"`
+	Leaving []NodeState `json:"leaving,omitempty"`
+}
+
+// NodeState is one child. Its fields are the core's own; see life.
+type NodeState struct {
+	Path    string          `json:"path"`
+	Down    Phase           `json:"down,omitempty"`
+	Window  []time.Duration `json:"window,omitempty"`
+	Life    life            `json:"life"`
+	History []Decision      `json:"history,omitempty"`
+	Spec    *ChildSpec      `json:"spec,omitempty"` // of leaving ones
+}
+
+// State exports the tree. The result shares memory with the tree: encode it
+// before the next Step.
+func (t *Tree) State() State {
+	s := State{
+		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting,
+		Down: t.root.down, History: t.root.history,
+	}
+	t.root.walk(func(n *node) {
+		if n.parent != nil {
+			s.Nodes = append(s.Nodes, n.state())
+		}
+	})
+	for _, n := range t.leaving() {
+		ns := n.state()
+		ns.Spec = n.spec
+		s.Leaving = append(s.Leaving, ns)
+	}
+	return s
+}
+
+func (n *node) state() NodeState {
+	return NodeState{Path: n.path, Down: n.down, Window: n.window, Life: n.life, History: n.history}
+}
+
+// leaving lists the children that left the spec, by path.
+func (t *Tree) leaving() []*node {
+	if len(t.byPath) == t.size {
+		return nil
+	}
+	var gone []*node
+	for _, path := range slices.Sorted(maps.Keys(t.byPath)) {
+		if n := t.byPath[path]; n.parent == nil && n != t.root {
+			gone = append(gone, n)
+		}
+	}
+	return gone
+}
+
+// FromState makes the tree that State described. An error means that the data
+// is no State of ours.
+func FromState(s State) (*Tree, error) {
+	t, err := NewTree(s.Spec)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Nodes) != t.size-1 {
+		return nil, fmt.Errorf("cannot restore tree %s: %d children in its state, %d in its spec", s.Spec.Name, len(s.Nodes), t.size-1)
+	}
+	t.failed, t.failedAt, t.deleting = s.Failed, s.FailedAt, s.Deleting
+	t.root.down, t.root.history = s.Down, s.History
+	for _, ns := range s.Nodes {
+		n := t.byPath[ns.Path]
+		if n == nil {
+			return nil, fmt.Errorf("cannot restore tree %s: its spec has no %q", s.Spec.Name, ns.Path)
+		}
+		t.adopt(n, ns)
+	}
+	for _, ns := range s.Leaving {
+		if ns.Spec == nil || t.byPath[ns.Path] != nil {
+			return nil, fmt.Errorf("cannot restore tree %s: bad leaving child %q", s.Spec.Name, ns.Path)
+		}
+		n := &node{path: ns.Path, spec: ns.Spec}
+		t.byPath[ns.Path] = n
+		t.adopt(n, ns)
+	}
+	t.recount()
+	return t, nil
+}
+
+// adopt gives a node its saved state and enters it into the indexes.
+func (t *Tree) adopt(n *node, ns NodeState) {
+	n.down, n.window, n.life, n.history = ns.Down, ns.Window, ns.Life, ns.History
+	t.index(n, "", n.life.Node)
+	t.countBatch(n.life, +1)
+	t.wait(n)
+	t.touch(n)
+}

@@ -1,0 +1,258 @@
+package supervisor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// HistoryLimit is how many decisions a child remembers for `why`.
+const HistoryLimit = 32
+
+// Tree is one supervision tree: its spec, and where each child is in its life.
+// It is a thread-unsafe value; one goroutine owns it. Step is the only mutation.
+type Tree struct {
+	spec Spec
+	root *node
+	// byPath holds every child, those that are leaving included.
+	byPath map[string]*node
+	size   int // nodes in the spec, the root included
+	// onNode indexes the lives by the node that holds them.
+	onNode map[string]map[*node]bool
+	// stopping counts, per batch, the lives that have yet to end (see mayStart).
+	stopping map[Epoch]int
+	// waiting are children whose order is held back until their turn comes.
+	waiting []*node
+	changed []*node
+
+	failedAt time.Duration
+	failed   bool
+	deleting bool
+
+	// Valid during one Step.
+	at      Stamp
+	epoch   Epoch
+	out     []Decision
+	scanned uint64 // number of the current release pass
+}
+
+// node is one child, worker or supervisor; the root has no spec.
+type node struct {
+	path     string
+	spec     *ChildSpec
+	parent   *node
+	children []*node // of a supervisor, in start order
+	strategy Strategy
+	policy   RestartPolicy
+	pos, ord int // place among its siblings, and in the whole tree
+
+	// window holds the times of the restarts charged to this child, oldest
+	// first; pruned when the next one is charged.
+	window []time.Duration
+	// unsettled and ending count workers at or below this node that are not
+	// where they should stay, and whose life has yet to end.
+	unsettled, ending int
+	// down is set while a supervisor does not run: failed or stopped.
+	down Phase
+
+	life    life
+	history []Decision
+	dirty   bool // in Tree.changed
+	waits   bool // in Tree.waiting
+
+	// What the current release pass found for a gated supervisor.
+	scanned      uint64
+	firstUnready int // first child that is unsettled
+	lastEnding   int // last child that is still ending
+}
+
+// life is a worker's present life, or the one that is due.
+type life struct {
+	Phase Phase `json:"phase"`
+	// Epoch of the life that starts, runs or ends, or that is due.
+	Epoch Epoch  `json:"epoch,omitempty"`
+	Node  string `json:"node,omitempty"`
+	// Last is the node of the life before.
+	Last  string   `json:"last,omitempty"`
+	Avoid []string `json:"avoid,omitempty"`
+	Only  string   `json:"only,omitempty"`
+	// Released: the order to start was given. Halted: the order to stop was.
+	// Both stay: an order once given is not taken back by a sibling's fate.
+	Released bool `json:"released,omitempty"`
+	Halted   bool `json:"halted,omitempty"`
+
+	Spawned   bool          `json:"spawned,omitempty"`
+	PID       int           `json:"pid,omitempty"`
+	NotBefore time.Duration `json:"not_before,omitempty"`
+	Delayed   bool          `json:"delayed,omitempty"`
+	Start     string        `json:"start,omitempty"` // SELFWARE_START_REASON
+	Since     time.Duration `json:"since,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+
+	// While stopping: Next is the batch that ordered the stop, and the epoch of
+	// the life that follows if Then is pending; Stay keeps that one on Node.
+	Next Epoch `json:"next,omitempty"`
+	Then Phase `json:"then,omitempty"`
+	Stay bool  `json:"stay,omitempty"`
+
+	Restarts int `json:"restarts,omitempty"`
+	Moves    int `json:"moves,omitempty"`
+	// Crashes counts crashes in a row on one node.
+	Crashes int `json:"crashes,omitempty"`
+}
+
+// phaseRemoved ends a life whose child left the spec.
+const phaseRemoved Phase = "removed"
+
+// held tells whether a process of this life may exist on a node.
+func (l *life) held() bool {
+	return l.Phase == PhaseRunning || l.Phase == PhaseStopping || l.Phase == PhaseStarting && l.Released
+}
+
+// settled: the child is where it stays until something happens.
+func (l *life) settled() bool {
+	switch l.Phase {
+	case PhaseRunning, PhaseFinished, PhaseFailed, PhaseStopped, phaseRemoved:
+		return true
+	}
+	return false
+}
+
+// NewTree checks the spec and gives a tree with no child started: the first
+// Step must be Start of the tree's own path. The error names the bad child.
+func NewTree(spec Spec) (*Tree, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	t := empty(spec)
+	t.root = t.build(spec.Name, nil, nil, spec.Children)
+	t.root.strategy, t.root.policy = spec.Strategy, spec.RestartPolicy
+	t.number()
+	return t, nil
+}
+
+func empty(spec Spec) *Tree {
+	return &Tree{
+		spec:     spec,
+		byPath:   make(map[string]*node),
+		onNode:   make(map[string]map[*node]bool),
+		stopping: make(map[Epoch]int),
+	}
+}
+
+// build makes the nodes of a subtree, all stopped.
+func (t *Tree) build(path string, parent *node, spec *ChildSpec, children []ChildSpec) *node {
+	n := &node{path: path, parent: parent, spec: spec}
+	n.life.Phase = PhaseStopped
+	t.byPath[path] = n
+	if spec != nil && spec.Supervisor != nil {
+		n.strategy, n.policy = spec.Supervisor.Strategy, spec.Supervisor.RestartPolicy
+	}
+	for i := range children {
+		c := &children[i]
+		n.children = append(n.children, t.build(path+"/"+c.ID, n, c, c.Children))
+	}
+	return n
+}
+
+// number gives every node its place among siblings and in start order.
+func (t *Tree) number() {
+	ord := 0
+	t.root.walk(func(n *node) {
+		n.ord = ord
+		ord++
+		for i, c := range n.children {
+			c.pos = i
+		}
+	})
+	t.size = ord
+}
+
+// worker tells whether n has a process of its own.
+func (n *node) worker() bool { return n.spec != nil && n.spec.Program != nil }
+
+// walk visits n and all below it in start order.
+func (n *node) walk(visit func(*node)) {
+	visit(n)
+	for _, c := range n.children {
+		c.walk(visit)
+	}
+}
+
+// workers lists the workers at and below n in start order.
+func (n *node) workers() []*node {
+	var ws []*node
+	n.walk(func(x *node) {
+		if x.worker() {
+			ws = append(ws, x)
+		}
+	})
+	return ws
+}
+
+// Step applies one input and says what was concluded. ErrStale, ErrUnknown and
+// ErrRefused leave the tree unchanged.
+func (t *Tree) Step(in Input, at Stamp) ([]Decision, error) {
+	t.at, t.epoch, t.out = at, at.Epoch(), nil
+	if err := t.dispatch(in); err != nil {
+		return nil, err
+	}
+	t.release()
+	return t.out, nil
+}
+
+func (t *Tree) dispatch(in Input) error {
+	switch in := in.(type) {
+	case ChildEvent:
+		return t.onEvent(in)
+	case Assign:
+		return t.onAssign(in)
+	case NodeLost:
+		return t.onNodeLost(in)
+	case Drain:
+		return t.onDrain(in)
+	case Start:
+		return t.onStart(in)
+	case Stop:
+		return t.onStop(in)
+	case Restart:
+		return t.onRestart(in)
+	case Move:
+		return t.onMove(in)
+	case Edit:
+		return t.onEdit(in)
+	case Delete:
+		return t.onDelete(in)
+	}
+	panic(fmt.Sprintf("supervisor: unknown input %T", in))
+}
+
+// find gives the node of a path.
+func (t *Tree) find(path string) (*node, error) {
+	if n := t.byPath[path]; n != nil {
+		return n, nil
+	}
+	return nil, fmt.Errorf("%w: %s has no %q", ErrUnknown, t.spec.Name, path)
+}
+
+// TreeName is the first part of a path.
+func TreeName(path string) string {
+	name, _, _ := strings.Cut(path, "/")
+	return name
+}
+
+// byOrd sorts nodes into start order.
+func byOrd(a, b *node) int { return cmp.Compare(a.ord, b.ord) }
+
+// livesOn lists the children that a node holds, or has been chosen for, in
+// start order.
+func (t *Tree) livesOn(host string) []*node {
+	lives := make([]*node, 0, len(t.onNode[host]))
+	for n := range t.onNode[host] { // order-free: sorted below
+		lives = append(lives, n)
+	}
+	slices.SortFunc(lives, byOrd)
+	return lives
+}
