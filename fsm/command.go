@@ -1,0 +1,149 @@
+package fsm
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/selfware/selfware/link"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Schema is the version of entries and snapshots that this build writes. It
+// reads this one only; another stops the node (design.md section 7).
+const Schema = 1
+
+// Type says what a command is. Numbers are never reused.
+type Type uint8
+
+const (
+	TypeInit Type = iota + 1
+	TypeEvents
+	TypeAssign
+	TypeNodeUp
+	TypeNodeLost
+	TypeNodeLeft
+	TypeDrain
+	TypeApplyTree
+	TypeDeleteTree
+	TypeVerb
+	typeEnd
+)
+
+// Command is one change. Exactly the field of its Type is set.
+type Command struct {
+	Type Type `cbor:"1,keyasint"`
+	// Request is the id of a user's request; a repeat gets the first answer.
+	Request string `cbor:"2,keyasint,omitempty"`
+
+	Init   *Init                   `cbor:"10,keyasint,omitempty"`
+	Events []supervisor.ChildEvent `cbor:"11,keyasint,omitempty"`
+	Assign []supervisor.Assign     `cbor:"12,keyasint,omitempty"`
+	Up     *NodeUp                 `cbor:"13,keyasint,omitempty"`
+	Node   *NodeRef                `cbor:"14,keyasint,omitempty"` // lost, left, drain
+	Tree   *supervisor.Spec        `cbor:"15,keyasint,omitempty"`
+	Name   string                  `cbor:"16,keyasint,omitempty"` // of the tree to delete
+	Verb   *Verb                   `cbor:"17,keyasint,omitempty"`
+	By     string                  `cbor:"18,keyasint,omitempty"`
+}
+
+// Init is the first command of a cluster.
+type Init struct {
+	ClusterID string `cbor:"1,keyasint"`
+	// Generation is raised by a forced recovery, so that no epoch is used twice.
+	Generation uint64 `cbor:"2,keyasint"`
+}
+
+// NodeUp says that a node's session began, with the lives it holds.
+type NodeUp struct {
+	Node  link.Node        `cbor:"1,keyasint"`
+	Lives []supervisor.Ref `cbor:"2,keyasint"`
+}
+
+// NodeRef names a node in one of its starts. For drain, On says which way.
+type NodeRef struct {
+	ID     string `cbor:"1,keyasint"`
+	Boot   string `cbor:"2,keyasint,omitempty"`
+	Reason string `cbor:"3,keyasint,omitempty"`
+	On     bool   `cbor:"4,keyasint,omitempty"`
+}
+
+// Verb is an operator's request: start, stop, restart or move.
+type Verb struct {
+	Verb string `cbor:"1,keyasint"`
+	Path string `cbor:"2,keyasint"`
+	To   string `cbor:"3,keyasint,omitempty"` // node name or id
+}
+
+// Entry is what one raft log entry holds.
+type Entry struct {
+	Schema   uint8         `cbor:"1,keyasint"`
+	Time     time.Duration `cbor:"2,keyasint"` // cluster time
+	Wall     int64         `cbor:"3,keyasint"` // Unix milliseconds, for display only
+	Commands []Command     `cbor:"4,keyasint"`
+}
+
+var (
+	encMode = must(cbor.CoreDetEncOptions().EncMode())
+	decMode = must(cbor.DecOptions{
+		MaxArrayElements: 4 << 20, MaxMapPairs: 4 << 20, MaxNestedLevels: 512,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Encode gives the canonical bytes of an entry (RFC 8949 core deterministic).
+func (e Entry) Encode() ([]byte, error) {
+	e.Schema = Schema
+	return encMode.Marshal(e)
+}
+
+// decode reads an entry. Any error means that this build must not go on.
+func decode(data []byte) (Entry, error) {
+	var e Entry
+	if err := decMode.Unmarshal(data, &e); err != nil {
+		return e, fmt.Errorf("cannot decode a log entry: %w", err)
+	}
+	if e.Schema != Schema {
+		return e, fmt.Errorf("cannot apply a log entry of schema %d: this build knows %d; run a newer selfware-node", e.Schema, Schema)
+	}
+	if len(e.Commands) > supervisor.MaxInputs {
+		return e, fmt.Errorf("cannot apply a log entry of %d commands: the limit is %d", len(e.Commands), supervisor.MaxInputs)
+	}
+	for i := range e.Commands {
+		if err := e.Commands[i].known(); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// known refuses a command that this build cannot apply as its author meant it.
+func (c *Command) known() error {
+	ok := true
+	switch c.Type {
+	case TypeInit:
+		ok = c.Init != nil
+	case TypeNodeUp:
+		ok = c.Up != nil
+	case TypeNodeLost, TypeNodeLeft, TypeDrain:
+		ok = c.Node != nil
+	case TypeApplyTree:
+		ok = c.Tree != nil
+	case TypeVerb:
+		ok = c.Verb != nil
+	case TypeEvents, TypeAssign, TypeDeleteTree:
+	default:
+		return fmt.Errorf("cannot apply a command of unknown type %d; run a newer selfware-node", c.Type)
+	}
+	if !ok {
+		return fmt.Errorf("cannot apply a command of type %d without its body", c.Type)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/selfware/selfware/link"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// NodeState is what the log says of a node. Suspicion is not in the log.
+type NodeState string
+
+const (
+	NodeAlive NodeState = "alive"
+	NodeDown  NodeState = "lost"
+	NodeGone  NodeState = "left"
+)
+
+// Node is a node's replicated record.
+type Node struct {
+	link.Node
+	State    NodeState     `cbor:"state"`
+	Draining bool          `cbor:"draining,omitempty"`
+	Since    time.Duration `cbor:"since"` // cluster time of the last change of State
+	Reason   string        `cbor:"reason,omitempty"`
+}
+
+// Eligible: children may be placed there.
+func (n *Node) Eligible() bool { return n.State == NodeAlive && !n.Draining }
+
+// Used is what the children of a node take of it.
+type Used struct {
+	CPU, Memory int64
+	Children    int
+}
+
+// place is where a path is, and what it takes there.
+type place struct {
+	node        string
+	cpu, memory int64
+}
+
+// nodeUp enters a node, or brings it back. A new boot means that its agent
+// began anew: lives it does not hold any more are over, uncharged.
+func (s *state) nodeUp(in *NodeUp) Result {
+	old := s.nodes[in.Node.ID]
+	if err := s.admissible(old, in.Node); err != nil {
+		return Result{Err: err}
+	}
+	n := &Node{Node: in.Node, State: NodeAlive, Since: s.clock}
+	if old != nil {
+		n.Draining = old.Draining
+		if old.State == NodeAlive {
+			n.Since = old.Since
+		}
+	}
+	s.nodes[n.ID] = n
+	s.nodesChanged = true
+	var res Result
+	switch {
+	case old == nil:
+		s.recordNode(n, "joined")
+	case old.State != NodeAlive:
+		s.recordNode(n, "is back")
+	case old.Boot != n.Boot:
+		s.recordNode(n, "has restarted")
+		res.Decisions = s.eachTree(func(*supervisor.Tree) supervisor.Input {
+			return supervisor.NodeLost{Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true}
+		})
+	}
+	return res
+}
+
+// admissible refuses a node that cannot be told from another, or from its own
+// newer start.
+func (s *state) admissible(old *Node, n link.Node) error {
+	if old != nil && n.BootSeq < old.BootSeq {
+		return fmt.Errorf("%w: node %s has a newer start than this one (%d after %d)", supervisor.ErrStale, n.Name, old.BootSeq, n.BootSeq)
+	}
+	if old != nil && n.BootSeq == old.BootSeq && n.Boot != old.Boot {
+		return fmt.Errorf("%w: node id %s runs twice; was its data dir copied? Give the copy a fresh data dir", supervisor.ErrRefused, n.ID)
+	}
+	if old == nil && len(s.nodes) >= MaxNodes {
+		return fmt.Errorf("%w: the cluster has %d nodes, the limit", supervisor.ErrRefused, MaxNodes)
+	}
+	for _, id := range s.nodeIDs() {
+		other := s.nodes[id]
+		if other.ID == n.ID || other.Name != n.Name {
+			continue
+		}
+		if other.State == NodeAlive {
+			return fmt.Errorf("%w: the name %s belongs to node %s, which is alive; choose another --name", supervisor.ErrRefused, n.Name, other.ID)
+		}
+		delete(s.nodes, id) // its successor, on a fresh disk
+	}
+	return nil
+}
+
+func (s *state) nodeLost(in *NodeRef) Result {
+	n := s.nodes[in.ID]
+	if n == nil || n.Boot != in.Boot || n.State != NodeAlive {
+		return Result{Err: supervisor.ErrStale}
+	}
+	return s.leave(n, NodeDown, in.Reason)
+}
+
+func (s *state) nodeLeft(in *NodeRef) Result {
+	n := s.nodes[in.ID]
+	if n == nil {
+		return Result{Err: fmt.Errorf("%w: %s", ErrUnknownNode, in.ID)}
+	}
+	if n.State == NodeGone {
+		return Result{Err: supervisor.ErrStale}
+	}
+	return s.leave(n, NodeGone, in.Reason)
+}
+
+func (s *state) leave(n *Node, to NodeState, reason string) Result {
+	alive := n.State == NodeAlive
+	next := *n
+	next.State, next.Since, next.Reason = to, s.clock, reason
+	s.nodes[n.ID] = &next
+	s.nodesChanged = true
+	s.recordNode(&next, fmt.Sprintf("is %s (%s)", to, reason))
+	if !alive {
+		return Result{}
+	}
+	return Result{Decisions: s.eachTree(func(*supervisor.Tree) supervisor.Input {
+		return supervisor.NodeLost{Node: n.ID, Reason: reason}
+	})}
+}
+
+func (s *state) drain(in *NodeRef, by string) Result {
+	n, err := s.findNode(in.ID)
+	if err != nil {
+		return Result{Err: err}
+	}
+	if n.Draining == in.On {
+		return Result{}
+	}
+	next := *n
+	next.Draining = in.On
+	s.nodes[n.ID] = &next
+	s.nodesChanged = true
+	if !in.On {
+		s.recordNode(&next, "takes children again (asked by "+by+")")
+		return Result{}
+	}
+	s.recordNode(&next, "is draining (asked by "+by+")")
+	return Result{Decisions: s.eachTree(func(*supervisor.Tree) supervisor.Input {
+		return supervisor.Drain{Node: n.ID}
+	})}
+}
+
+// findNode looks a node up by id, or by name.
+func (s *state) findNode(key string) (*Node, error) {
+	if n := s.nodes[key]; n != nil {
+		return n, nil
+	}
+	for _, id := range s.nodeIDs() {
+		if n := s.nodes[id]; n.Name == key {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknownNode, key)
+}
+
+// nodeIDs lists the node ids, sorted.
+func (s *state) nodeIDs() []string {
+	ids := make([]string, 0, len(s.nodes))
+	for id := range s.nodes { // order-free: sorted below
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,106 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// snapshot is the state as plain data, everything in a fixed order.
+type snapshot struct {
+	Schema     uint8              `cbor:"1,keyasint"`
+	ClusterID  string             `cbor:"2,keyasint"`
+	Generation uint64             `cbor:"3,keyasint"`
+	Index      uint64             `cbor:"4,keyasint"`
+	Clock      time.Duration      `cbor:"5,keyasint"`
+	Wall       int64              `cbor:"6,keyasint"`
+	Nodes      []*Node            `cbor:"7,keyasint"`
+	Trees      []supervisor.State `cbor:"8,keyasint"`
+	Records    []Record           `cbor:"9,keyasint"`
+	Requests   []request          `cbor:"10,keyasint"`
+}
+
+// Snapshot encodes the whole state. It is consistent: Apply waits.
+func (m *Machine) Snapshot() ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.s.encode()
+}
+
+// Hash is the SHA-256 of the canonical state, and the index it belongs to.
+// Replicas at the same index have the same hash (P9).
+func (m *Machine) Hash() (uint64, string, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	data, err := m.s.encode()
+	if err != nil {
+		return 0, "", err
+	}
+	sum := sha256.Sum256(data)
+	return m.s.index, hex.EncodeToString(sum[:]), nil
+}
+
+func (s *state) encode() ([]byte, error) {
+	snap := snapshot{
+		Schema: Schema, ClusterID: s.clusterID, Generation: s.generation, Index: s.index, Clock: s.clock,
+		Wall: s.wall, Records: s.kept(), Requests: s.requests,
+	}
+	for _, id := range s.nodeIDs() {
+		snap.Nodes = append(snap.Nodes, s.nodes[id])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.trees)) {
+		snap.Trees = append(snap.Trees, s.trees[name].State())
+	}
+	return encMode.Marshal(snap)
+}
+
+// Restore replaces the whole state, or, on an error, nothing.
+func (m *Machine) Restore(data []byte) error {
+	s, err := load(data)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.s = s
+	return nil
+}
+
+func load(data []byte) (state, error) {
+	var snap snapshot
+	s := newState()
+	if err := decMode.Unmarshal(data, &snap); err != nil {
+		return s, fmt.Errorf("cannot decode a snapshot: %w", err)
+	}
+	if snap.Schema != Schema {
+		return s, fmt.Errorf("cannot restore a snapshot of schema %d: this build knows %d", snap.Schema, Schema)
+	}
+	s.clusterID, s.generation, s.index, s.clock = snap.ClusterID, snap.Generation, snap.Index, snap.Clock
+	s.wall, s.records, s.requests = snap.Wall, snap.Records, snap.Requests
+	for _, n := range snap.Nodes {
+		s.nodes[n.ID] = n
+	}
+	for _, ts := range snap.Trees {
+		t, err := supervisor.FromState(ts)
+		if err != nil {
+			return s, err
+		}
+		s.trees[t.Name()] = t
+		s.follow(t)
+	}
+	s.nodesChanged = true
+	return s, nil
+}
+
+// Raise gives the state a new generation, for a forced recovery: epochs made
+// after it can never equal one made before (P1).
+func (m *Machine) Raise() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.s.generation++
+}

@@ -1,0 +1,81 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// applyTree makes a tree, or edits the one of that name.
+func (s *state) applyTree(spec *supervisor.Spec, by string) Result {
+	if t := s.trees[spec.Name]; t != nil {
+		ds, err := s.step(t, supervisor.Edit{Spec: *spec, By: by})
+		if err == nil {
+			s.record(Record{Kind: KindTree, Sentence: fmt.Sprintf("tree %s was applied (by %s)", spec.Name, by)})
+		}
+		return Result{Err: err, Decisions: ds}
+	}
+	if len(s.trees) >= MaxTrees {
+		return Result{Err: fmt.Errorf("%w: there are %d trees, the limit", supervisor.ErrRefused, MaxTrees)}
+	}
+	t, err := supervisor.NewTree(*spec)
+	if err != nil {
+		return Result{Err: fmt.Errorf("%w: %v", supervisor.ErrRefused, err)}
+	}
+	s.trees[spec.Name] = t
+	s.record(Record{Kind: KindTree, Sentence: fmt.Sprintf("tree %s is new (by %s)", spec.Name, by)})
+	ds, err := s.step(t, supervisor.Start{Path: spec.Name})
+	return Result{Err: err, Decisions: ds}
+}
+
+func (s *state) deleteTree(name, by string) Result {
+	t := s.trees[name]
+	if t == nil {
+		return Result{Err: fmt.Errorf("%w: %q", ErrUnknownTree, name)}
+	}
+	ds, err := s.step(t, supervisor.Delete{By: by})
+	return Result{Err: err, Decisions: ds}
+}
+
+func (s *state) verb(v *Verb, by string) Result {
+	t := s.trees[supervisor.TreeName(v.Path)]
+	if t == nil {
+		return Result{Err: fmt.Errorf("%w: %q", ErrUnknownTree, supervisor.TreeName(v.Path))}
+	}
+	in, err := s.input(v, by)
+	if err != nil {
+		return Result{Err: err}
+	}
+	ds, err := s.step(t, in)
+	return Result{Err: err, Decisions: ds}
+}
+
+func (s *state) input(v *Verb, by string) (supervisor.Input, error) {
+	switch v.Verb {
+	case "start":
+		return supervisor.Start{Path: v.Path, By: by}, nil
+	case "stop":
+		return supervisor.Stop{Path: v.Path, By: by}, nil
+	case "restart":
+		return supervisor.Restart{Path: v.Path, By: by}, nil
+	case "move":
+		return s.move(v, by)
+	}
+	return nil, fmt.Errorf("%w: unknown verb %q", supervisor.ErrRefused, v.Verb)
+}
+
+func (s *state) move(v *Verb, by string) (supervisor.Input, error) {
+	if v.To == "" {
+		return supervisor.Move{Path: v.Path, By: by}, nil
+	}
+	n, err := s.findNode(v.To)
+	switch {
+	case err != nil:
+		return nil, err
+	case n.State != NodeAlive:
+		return nil, fmt.Errorf("%w: node %s is %s", supervisor.ErrRefused, n.Name, n.State)
+	case n.Draining:
+		return nil, fmt.Errorf("%w: node %s is draining", supervisor.ErrRefused, n.Name)
+	}
+	return supervisor.Move{Path: v.Path, To: n.ID, By: by}, nil
+}
