@@ -39,7 +39,7 @@ func specOf(l Launch) runner.Spec {
 	if len(p.Limits) > 0 {
 		s.Limits = make(map[string]runner.Limit, len(p.Limits))
 		for name, limit := range p.Limits {
-			s.Limits[name] = runner.Limit{Soft: limit.Soft, Hard: limit.Hard}
+			s.Limits[name] = runner.Limit{Soft: uint64(limit.Soft), Hard: uint64(limit.Hard)} // -1: unlimited, for both
 		}
 	}
 	if q := p.Probe; q != nil {

@@ -69,7 +69,8 @@ type Config struct {
 	// DialTimeout bounds one dial. 0 = DefaultDialTimeout.
 	DialTimeout time.Duration
 	// SendTimeout ends a session whose peer does not take a message for so
-	// long. 0 = DefaultSendTimeout.
+	// long, or says nothing at all for so long at its beginning. 0 =
+	// DefaultSendTimeout.
 	SendTimeout time.Duration
 	// Silence ends a session on which nothing arrived for so long; it must be
 	// well above the period of the leader's pings. 0 = never: the link itself

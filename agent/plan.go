@@ -76,14 +76,13 @@ func (c *child) life(e supervisor.Epoch) *life {
 	return &c.lives[i]
 }
 
-// newest is the highest epoch that a run order names, 0 if none does.
+// newest is the highest epoch that an order names, 0 if there is none. Epochs
+// only grow, so it is the one that counts and those below it are past.
 func (c *child) newest() supervisor.Epoch {
-	for _, o := range slices.Backward(c.orders) {
-		if !o.halt {
-			return o.epoch
-		}
+	if len(c.orders) == 0 {
+		return 0
 	}
-	return 0
+	return c.orders[len(c.orders)-1].epoch
 }
 
 func (c *child) empty() bool { return len(c.orders) == 0 && len(c.lives) == 0 }
@@ -135,10 +134,10 @@ func plan(c *child, settled bool, now time.Time) (acts []action, wake time.Time)
 			continue
 		}
 		switch {
-		case o.halt || o.epoch <= c.last:
-			acts = append(acts, action{doDisown, o.epoch, disowned(o, c.last)})
-		case o.epoch != c.newest() || alive:
-			// A newer life is wanted instead, or an older one still runs.
+		case o.halt || o.epoch <= c.last || o.epoch < c.newest():
+			acts = append(acts, action{doDisown, o.epoch, c.disowned(o)})
+		case alive:
+			// Its turn comes when the other life is gone.
 		case now.Before(o.due):
 			wake = o.due
 		default:
@@ -173,13 +172,14 @@ func (c *child) unwanted(e supervisor.Epoch, settled bool) string {
 	return ""
 }
 
-// disowned says why a life that is not known here counts as ended.
-func disowned(o *order, last supervisor.Epoch) string {
-	switch {
-	case o.epoch > last:
-		return "was not running"
-	case o.epoch == last:
+// disowned says why a life that is not known here counts as ended: it must not
+// run, or it can no longer begin because epochs only grow.
+func (c *child) disowned(o *order) string {
+	switch after := max(c.last, c.newest()); {
+	case o.epoch == c.last:
 		return "has already ended here"
+	case o.epoch < after:
+		return "was not running; " + after.String() + " came after it here"
 	}
-	return "was not running; " + last.String() + " came after it here"
+	return "was not running"
 }

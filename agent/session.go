@@ -53,6 +53,7 @@ type session struct {
 	since   time.Time // of the write
 	heard   time.Time // when something last arrived
 	pong    uint64    // to answer; 0: nothing
+	why     error     // the agent's own reason to close it
 }
 
 // newSession dials. It outlives ctx, so that the agent can say Bye: it ends by close.
@@ -64,7 +65,12 @@ func newSession(ctx context.Context, dial func(context.Context) (link.Link, erro
 }
 
 // close ends the session for a reason; ended tells when it is over.
-func (s *session) close(why error) { s.cancel(why) }
+func (s *session) close(why error) {
+	if s.why == nil {
+		s.why = why // the link may fail at the same time and be the first to cancel
+	}
+	s.cancel(why)
+}
 
 // closing says that the session is over for the loop, though not yet ended.
 func (s *session) closing() bool { return s.ctx.Err() != nil }
@@ -144,8 +150,11 @@ func (s *session) limits(c *Config) []limit {
 	if s.writing {
 		all = append(all, limit{s.since.Add(c.SendTimeout), errStalled})
 	}
-	if c.Silence > 0 {
+	switch {
+	case c.Silence > 0:
 		all = append(all, limit{s.heard.Add(c.Silence), errSilent})
+	case !s.settled: // it took the call, so it must say something
+		all = append(all, limit{s.heard.Add(c.SendTimeout), errSilent})
 	}
 	return all
 }
@@ -158,4 +167,10 @@ func (s *session) expire(c *Config, now time.Time) {
 			return
 		}
 	}
+}
+
+// give hands one message to the writer, which must be idle.
+func (s *session) give(up link.Up) {
+	s.writing, s.since = true, time.Now()
+	s.out <- up
 }

@@ -22,6 +22,7 @@ type entry struct {
 	child
 	queued bool      // in dirty
 	idle   bool      // in idle
+	held   bool      // in the agent's held
 	wake   time.Time // zero: not in wakes
 	slot   int       // where in wakes
 }
@@ -161,7 +162,7 @@ func (t *table) rest(e *entry) {
 		t.idle[0] = nil
 		t.idle = t.idle[1:]
 		old.idle = false
-		if old.empty() && !old.queued {
+		if old.empty() && !old.queued && !old.held {
 			delete(t.children, old.path)
 		}
 	}

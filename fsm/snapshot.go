@@ -97,8 +97,24 @@ func load(data []byte) (state, error) {
 	return s, nil
 }
 
-// Raise gives the state a new generation, for a forced recovery: epochs made
-// after it can never equal one made before (P1).
+// Successor makes of an older snapshot one that may follow the present state:
+// its clock does not go back and its generation is new, so epochs made after it
+// can never equal ones made before (P1).
+func (m *Machine) Successor(data []byte) ([]byte, error) {
+	s, err := load(data)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if s.clusterID != m.s.clusterID {
+		return nil, fmt.Errorf("cannot restore a snapshot of cluster %q: this is %q", s.clusterID, m.s.clusterID)
+	}
+	s.clock, s.generation = max(s.clock, m.s.clock), max(s.generation, m.s.generation)+1
+	return s.encode()
+}
+
+// Raise gives the state a new generation, for a forced recovery (P1).
 func (m *Machine) Raise() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

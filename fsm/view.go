@@ -38,7 +38,10 @@ func (v View) Generation() uint64 { return v.s.generation }
 
 // Nodes lists all nodes by name. The records are immutable.
 func (v View) Nodes() []*Node {
-	nodes := slices.Collect(maps.Values(v.s.nodes))
+	nodes := make([]*Node, 0, len(v.s.nodes))
+	for _, id := range v.s.nodeIDs() {
+		nodes = append(nodes, v.s.nodes[id])
+	}
 	slices.SortFunc(nodes, func(a, b *Node) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})

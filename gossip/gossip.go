@@ -23,6 +23,7 @@ type Gossip struct {
 	table   *table
 	d       *delegate
 	list    *memberlist.Memberlist
+	addr    string        // what we advertise
 	turn    chan struct{} // held while meta changes or the end comes; a channel, because those wait
 	ended   chan struct{} // closed by the end; written under turn
 }
@@ -49,6 +50,7 @@ func New(c Config) (*Gossip, error) {
 	if g.list, err = memberlist.Create(c.memberlist(g.d, c.Logger)); err != nil {
 		return nil, startError(c, err)
 	}
+	g.addr = g.list.LocalNode().Address()
 	return g, nil
 }
 
@@ -60,7 +62,7 @@ func (g *Gossip) Members() []Member { return g.table.members(time.Now()) }
 func (g *Gossip) Changed() <-chan struct{} { return g.d.changed }
 
 // Addr is the gossip address that this node tells others.
-func (g *Gossip) Addr() string { return g.list.LocalNode().Address() }
+func (g *Gossip) Addr() string { return g.addr }
 
 // UpdateMeta tells all others something new. Empty ids are filled in, other ids than this node's are refused, and
 // what is too long is refused. An error that follows means that nobody took the news in time; it then spreads with

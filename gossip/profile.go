@@ -78,4 +78,5 @@ func (t Timings) apply(c *memberlist.Config) {
 	c.TCPTimeout = t.TCPTimeout
 	c.PushPullInterval = t.PushPull
 	c.GossipToTheDeadTime = 30 * time.Second
+	c.RetransmitMult = 10
 }

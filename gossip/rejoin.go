@@ -31,7 +31,9 @@ func (g *Gossip) Run(ctx context.Context) error {
 	last := ""
 	known := map[string]bool{}
 	for {
-		last = g.report(last, g.rejoin(ctx))
+		if err := g.rejoin(ctx); ctx.Err() == nil && !g.hasEnded() {
+			last = g.report(last, err)
+		}
 		g.reportConflicts(known)
 		pause := g.timings.Rejoin*4/5 + rand.N(g.timings.Rejoin*2/5)
 		select {
@@ -71,7 +73,7 @@ func (g *Gossip) reportConflicts(known map[string]bool) {
 
 // rejoin is one round: some seeds and some dead members, except those we are in contact with.
 func (g *Gossip) rejoin(ctx context.Context) error {
-	alive := map[string]bool{g.Addr(): true}
+	alive := map[string]bool{g.addr: true}
 	var dead []string
 	for _, m := range g.Members() {
 		switch m.State {
@@ -107,7 +109,7 @@ func pick(addrs []string, k int) []string {
 // in, else why each did not: errors.Is finds ErrUnreachable, ErrWrongKey, ErrWrongCluster, ErrIncompatible.
 func (g *Gossip) Join(ctx context.Context, addrs ...string) error {
 	found, err := g.resolve(ctx, addrs)
-	found = slices.DeleteFunc(found, func(a string) bool { return a == g.Addr() })
+	found = slices.DeleteFunc(found, func(a string) bool { return a == g.addr })
 	if len(found) == 0 && err == nil {
 		return fmt.Errorf("cannot join %v: %w: it names no other node", addrs, ErrJoin)
 	}

@@ -53,6 +53,8 @@ type Up struct {
 	Events []supervisor.ChildEvent `cbor:"events,omitempty"`
 	// Pong answers Down.Ping.
 	Pong uint64 `cbor:"pong,omitempty"`
+	// Applied is how far the node's replica of the log is, 0 if it has none.
+	Applied uint64 `cbor:"applied,omitempty"`
 	// Bye announces that the agent ends on purpose and its children with it.
 	Bye bool `cbor:"bye,omitempty"`
 }

@@ -98,7 +98,7 @@ func TestRefusalNeverShowsEqualSizes(t *testing.T) {
 // TestStormIsEven places the storms: as many children on every node, all of a
 // group on different nodes, and nothing where nothing fits.
 func TestStormIsEven(t *testing.T) {
-	for name, storm := range storms() {
+	for name, storm := range storms(2_000) {
 		count := map[string]int{}
 		group := map[string]bool{}
 		for i, r := range PlaceAll(storm.reqs, storm.in) {
@@ -124,7 +124,7 @@ func TestStormIsEven(t *testing.T) {
 }
 
 func BenchmarkPlaceAll(b *testing.B) {
-	all := storms()
+	all := storms(10_000)
 	for _, name := range []string{"spread", "apart", "refused"} {
 		b.Run(name+"/10000x100", func(b *testing.B) {
 			b.ReportAllocs()
@@ -148,12 +148,13 @@ type storm struct {
 	in   Input
 }
 
-// storms are 10,000 requests on 100 nodes: all placed by room; in groups of 50
-// that keep apart beside 10,000 placed children; and all refused by every node.
-func storms() map[string]storm {
-	const requests, nodes = 10_000, 100
+// storms are requests on 100 nodes: all placed by room; in groups of 50 that keep
+// apart, beside as many placed children; and all refused by every node.
+func storms(requests int) map[string]storm {
+	const nodes = 100
 	spread, apart, refused := storm{}, storm{}, storm{}
 	where, keeps := map[string]string{}, map[string][]string{}
+	fresh := freshNodes(nodes)
 	for i := range requests {
 		r := worker(fmt.Sprintf("shop/g%d/w%d", i/50, i))
 		r.Placement.CPU, r.Placement.Memory = 100, 1<<20
@@ -163,10 +164,10 @@ func storms() map[string]storm {
 		r.Placement.ApartFrom, r.Placement.CPU = nil, 1<<40
 		refused.reqs = append(refused.reqs, r)
 		path := fmt.Sprintf("old/g%d/w%d", i/50, i)
-		where[path] = freshNodes(nodes)[i%nodes].ID
+		where[path] = fresh[i%nodes].ID
 		keeps[path] = []string{fmt.Sprintf("old/g%d", i/50)}
 	}
-	spread.in.Nodes, apart.in.Nodes, refused.in.Nodes = freshNodes(nodes), freshNodes(nodes), freshNodes(nodes)
+	spread.in.Nodes, apart.in.Nodes, refused.in.Nodes = fresh, fresh, fresh
 	apart.in.Where, apart.in.ApartFrom = where, keeps
 	return map[string]storm{"spread": spread, "apart": apart, "refused": refused}
 }

@@ -142,9 +142,10 @@ func fillUser(cred *syscall.Credential, u *user.User) error {
 		return fmt.Errorf("user %q has no usable ids: %v", u.Username, err)
 	}
 	cred.Uid, cred.Gid = uint32(uid), uint32(gid)
-	ids, _ := u.GroupIds() // an account-less number has none
+	ids, _ := u.GroupIds() // a number without account has none
 	for _, id := range ids {
-		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+		// The primary group is Gid, and no longer one of the user's if Spec.Group replaces it.
+		if n, err := strconv.ParseUint(id, 10, 32); err == nil && n != gid {
 			cred.Groups = append(cred.Groups, uint32(n))
 		}
 	}

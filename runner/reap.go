@@ -132,8 +132,8 @@ func (r *Runner) finish(p *life, end Event) {
 		end.Kind, end.Err = Failed, p.failure
 	}
 	r.emit(p, end)
-	if p.ending != nil {
-		close(p.ending)
+	if p.unprobe != nil {
+		p.unprobe()
 	}
 	for _, s := range p.streams {
 		s.drain()

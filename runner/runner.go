@@ -20,7 +20,7 @@ var (
 	ErrClosed = errors.New("runner is closed")
 	// ErrKeyInUse: a life of this key has not ended yet.
 	ErrKeyInUse = errors.New("key is in use")
-	// ErrNoLogs: no child of this name ever ran on this node, or its logs are gone.
+	// ErrNoLogs: no child of this name ever ran on this node, or all it left is gone.
 	ErrNoLogs = errors.New("no logs")
 	// ErrTooManyFollowers: as many readers follow logs as the runner allows.
 	ErrTooManyFollowers = errors.New("too many log followers")

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -29,9 +30,9 @@ type life struct {
 	up       bool
 	stopping bool
 	reaped   bool
-	failure  string        // why this end is a Failed
-	ending   chan struct{} // closed when the life ends; made only for a life with a probe
-	timer    *time.Timer   // min_uptime, then grace, then the watch on a process that will not die
+	failure  string      // why this end is a Failed
+	unprobe  func()      // ends its probe, if it has one
+	timer    *time.Timer // min_uptime, then grace, then the watch on a process that will not die
 	grace    time.Duration
 	minUp    time.Duration
 	stopSig  syscall.Signal
@@ -204,9 +205,10 @@ func (r *Runner) confirmExec(p *life) {
 	switch {
 	case p.stopping:
 	case p.spec.Probe != nil && !r.closed:
-		p.ending = make(chan struct{})
-		spec, ending := p.spec, p.ending
-		r.owners.Go(func() { r.probe(p, spec, ending) })
+		ctx, cancel := context.WithCancel(context.Background())
+		spec := p.spec
+		p.unprobe = cancel
+		r.owners.Go(func() { r.probe(ctx, p, spec) })
 	case p.minUp > 0:
 		p.timer = time.AfterFunc(p.minUp, func() { r.confirmUp(p) })
 	default:

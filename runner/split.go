@@ -33,7 +33,7 @@ type splitter struct {
 func (s *splitter) step() error {
 	c := s.line[s.pos]
 	switch c {
-	case ' ', '\t', '\n', '\r':
+	case ' ', '\t', '\n':
 		s.endWord()
 	case '\'', '"':
 		s.inWord = true

@@ -18,13 +18,12 @@ func (r *Runner) Stop(key, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.byKey[key]
-	if p == nil || p.stopping {
+	if p == nil || p.stopping || p.reaped {
 		return
 	}
 	r.log.Debug("stopping", "key", key, "pid", p.pid, "reason", reason)
 	p.stopping = true
 	switch {
-	case p.reaped:
 	case !p.forked:
 		r.cancel(p)
 	case p.pid != 0: // while it is being forked, register will see to it
@@ -65,6 +64,9 @@ func (r *Runner) beginStop(p *life) {
 		return
 	}
 	r.stopTimer(p)
+	if p.unprobe != nil {
+		p.unprobe()
+	}
 	r.signalGroup(p, p.stopSig)
 	p.timer = time.AfterFunc(p.grace, func() {
 		r.mu.Lock()

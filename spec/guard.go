@@ -38,7 +38,7 @@ func clean(data []byte) (string, *Error) {
 		switch {
 		case r == '\n':
 			line, col = line+1, 0
-		case r == utf8.RuneError && strings.HasPrefix(text[i:], "\xff\xfd"), r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
 			return "", &Error{Line: line, Column: col, Text: fmt.Sprintf("%#x", text[i]), Msg: fmt.Sprintf(
 				"the byte %#x is not valid UTF-8", text[i]), Hint: "save the file as UTF-8"}
 		case r < ' ' && r != '\t', r == 0x7f, r == 0xFEFF:
@@ -90,7 +90,7 @@ func (g *guard) refuse(tokens token.Tokens, i int) *Error {
 	tk := tokens[i]
 	switch tk.Type {
 	case token.InvalidType:
-		return at(tk, "cannot read this as YAML: "+tk.Error, yamlHint(tk.Error))
+		return badYAML(tk, tk.Error)
 	case token.TagType:
 		return at(tk, fmt.Sprintf("the tag %q is not supported", short(tk.Value)), `leave it out; put the value in quotes if it is a text`)
 	case token.DirectiveType:
@@ -147,10 +147,16 @@ func (g *guard) enter(in indent) {
 	g.stack = append(g.stack, in)
 }
 
+// badYAML is what the YAML library says, with a hint.
+func badYAML(tk *token.Token, msg string) *Error {
+	msg = strings.ReplaceAll(msg, "\t", `\t`)
+	return at(tk, "cannot read this as YAML: "+msg, yamlHint(msg))
+}
+
 // yamlHint explains the commonest mistakes in YAML.
 func yamlHint(msg string) string {
 	switch {
-	case strings.Contains(msg, "tab character"):
+	case strings.Contains(msg, "tab character"), strings.Contains(msg, `\t`):
 		return "indent with spaces"
 	case strings.Contains(msg, "non-map value"), strings.Contains(msg, "value is not allowed"):
 		return "a key needs a colon and a space after it, and the keys of one map start at one column"

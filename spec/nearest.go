@@ -2,14 +2,25 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// foreign are words of other tools for ours.
+var foreign = map[string]string{
+	"command": "run", "cmd": "run", "exec": "run", "start": "run", "program": "run",
+	"environment": "env", "cwd": "dir", "workdir": "dir", "working_dir": "dir", "working_directory": "dir", "directory": "dir",
+	"restart": "restart_type", "intensity": "max_restarts", "period": "max_seconds", "window": "max_seconds",
+	"labels": "needs", "constraints": "needs", "signal": "stop_signal", "stop_timeout": "grace", "stop_grace_period": "grace",
+	"healthcheck": "probe", "health": "probe", "mem": "memory", "cpus": "cpu", "limits": "ulimits", "workers": "children", "services": "children",
+	"always": "permanent", "on-failure": "transient", "on_failure": "transient", "never": "temporary",
+}
 
 // nearest is the candidate closest to word, or "" if none is near: more than a
 // third of the letters would have to change.
 func nearest(word string, candidates []string) string {
 	best, least := "", max(1, len(word)/3)+1
-	if len(word) > 40 {
+	if len(word) < 3 || len(word) > 40 {
 		return ""
 	}
 	for _, c := range candidates {
@@ -22,7 +33,11 @@ func nearest(word string, candidates []string) string {
 
 // didYouMean is a hint, empty if nothing is near.
 func didYouMean(word string, candidates []string) string {
-	if n := nearest(word, candidates); n != "" {
+	n := nearest(word, candidates)
+	if meant := foreign[word]; slices.Contains(candidates, meant) {
+		n = meant
+	}
+	if n != "" {
 		return fmt.Sprintf("did you mean %q?", n)
 	}
 	return ""

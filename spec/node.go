@@ -103,7 +103,7 @@ func syntaxError(err error) *Error {
 	if !errors.As(err, &y) || y.GetToken() == nil {
 		return &Error{Line: 1, Column: 1, Msg: "cannot read this as YAML: " + short(err.Error())}
 	}
-	return at(y.GetToken(), "cannot read this as YAML: "+y.GetMessage(), yamlHint(y.GetMessage()))
+	return badYAML(y.GetToken(), y.GetMessage())
 }
 
 // converter turns the library's values into nodes. Its recursion is as deep as
@@ -159,11 +159,12 @@ func (c *converter) mapping(n *node, values []*ast.MappingValueNode) *node {
 	var merges []*node
 	own := make(map[string]bool, len(values))
 	for _, v := range values {
-		key, value := c.convert(v.Key), c.convert(v.Value)
+		value := c.convert(v.Value)
 		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
 			merges = append(merges, value)
 			continue
 		}
+		key := c.convert(v.Key)
 		if key.is != textValue && key.is != bareValue {
 			return c.fail(key, "a key must be a text", "")
 		}

@@ -12,7 +12,6 @@ const maxValues = 5_000_000
 
 // reader reads nodes into values and gathers the errors.
 type reader struct {
-	file   string
 	errs   []Error
 	values int  // read so far
 	kids   int  // children read so far
@@ -23,6 +22,8 @@ type reader struct {
 	// children is readChildren; through a field, since the tables that it
 	// reads by refer to it.
 	children func(r *reader, n *node) []*draft
+	// unknownHint, through a field for the same reason.
+	unknownHint func(name string, valid []string) string
 }
 
 // fail notes an error at n.
@@ -160,7 +161,7 @@ func (t *table[T]) readPair(r *reader, p pair, seen map[string]*node, into *T) {
 	seen[name] = p.key
 	switch {
 	case !known:
-		r.fail(p.key, unknownHint(name, t.names()), "unknown key %q in %s", short(name), r.in)
+		r.fail(p.key, r.unknownHint(name, t.names()), "unknown key %q in %s", short(name), r.in)
 	case first != nil:
 		r.fail(p.key, "", "duplicate key %q in %s: it stands on line %d too", name, r.in, first.line)
 	case p.value.is == nullValue:

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -80,7 +82,7 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 		n := e.old[path]
 		if n == nil {
 			n = e.t.build(path, s, c, nil)
-			n.down = s.down
+			n.comeDown(s.down)
 			e.added = append(e.added, n)
 		} else {
 			e.update(n, c)
@@ -96,15 +98,38 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 	return nodes
 }
 
+// comeDown: a child added to a supervisor that does not run shares its state, and
+// starts with it.
+func (n *node) comeDown(down Phase) {
+	switch {
+	case down == "":
+	case n.worker():
+		n.life.Phase = down
+	default:
+		n.down = down
+	}
+}
+
 func (e *edit) update(n *node, c *ChildSpec) {
 	if !n.worker() {
 		return
 	}
 	leaving := n.parent == nil // and wanted again
-	fits := reflect.DeepEqual(n.spec.Placement, c.Placement)
-	if leaving || !fits || !reflect.DeepEqual(n.spec.Program, c.Program) {
+	fits := same(n.spec.Placement, c.Placement)
+	if leaving || !fits || !same(n.spec.Program, c.Program) {
 		e.changed = append(e.changed, change{n, fits})
 	}
+}
+
+// same compares two values as their encodings would be: nil and empty are one, so
+// that a restored tree takes the same children for changed.
+func same(a, b any) bool {
+	if reflect.DeepEqual(a, b) {
+		return true
+	}
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // dismiss detaches the children that the new spec does not have. They leave
@@ -120,7 +145,7 @@ func (e *edit) dismiss() {
 	slices.SortFunc(gone, func(a, b *node) int { return byOrd(b, a) })
 	for _, n := range gone {
 		already := n.parent == nil
-		n.parent, n.children = nil, nil
+		n.parent, n.children, n.ord = nil, nil, e.t.size
 		if !n.worker() || already {
 			if already {
 				e.t.byPath[n.path] = n
@@ -139,14 +164,21 @@ func (e *edit) begin(wasFailed bool) {
 	t := e.t
 	if wasFailed {
 		t.restartSupervisor(t.root, renewal{stay: true, start: string(CauseUpdate)}, e.cause)
-		e.changed = nil
 	}
 	for _, c := range e.changed {
-		if c.n.life.Phase == PhaseStopped || c.n.parent.down != "" {
+		switch down := c.n.parent.down; {
+		case down != "":
+			if c.n.life.Then == phaseRemoved { // wanted again, but not now
+				t.end(c.n, down, renewal{})
+			}
+			continue
+		case c.n.life.stopped(), wasFailed && c.stay:
 			continue
 		}
 		t.renew(c.n, renewal{stay: c.stay, start: string(CauseUpdate)})
-		t.decide(c.n, VerdictRestart, e.cause, fmt.Sprintf("%s changed: it restarts with its new spec", c.n.path))
+		if !wasFailed {
+			t.decide(c.n, VerdictRestart, e.cause, fmt.Sprintf("%s changed: it restarts with its new spec", c.n.path))
+		}
 	}
 	for _, n := range e.added {
 		if n.worker() && n.parent.down == "" {
@@ -170,5 +202,9 @@ func (t *Tree) recount() {
 		return unsettled, ending
 	}
 	sum(t.root)
+	clear(t.stopping)
+	for _, n := range t.byPath { // order-free: sums
+		t.countBatch(n, n.life, +1)
+	}
 	t.root.walk(func(n *node) { t.touch(n) })
 }

@@ -94,6 +94,9 @@ func (t *Tree) onAssign(in Assign) error {
 	if !n.worker() || l.Phase != PhasePending || l.Epoch != in.Epoch {
 		return ErrStale
 	}
+	if in.Node == "" {
+		return fmt.Errorf("%w: no node for %s", ErrRefused, in.Path)
+	}
 	if l.Last != "" && l.Last != in.Node {
 		l.Moves++
 		l.Crashes = 0

@@ -133,17 +133,24 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 		t.recycleSupervisor(y, fresh, r, cause)
 		return
 	}
-	switch l := y.life; {
-	case l.Phase == PhaseStopped, l.Phase == phaseRemoved:
-	case l.Phase == PhaseStopping && l.Then == PhaseStopped:
-		t.end(y, PhaseStopped, renewal{}) // its stop now belongs to this batch
+	switch {
+	case y.life.stopped():
+		t.rejoin(y)
 	case y.spec.RestartType == Temporary && !fresh:
 		t.endTemporary(y, cause)
 	default:
 		y.life.Restarts++
 		t.renew(y, r)
-		t.decide(y, VerdictRestart, cause, fmt.Sprintf("%s restarts because of %s", y.path, cause.Path))
+		t.decide(y, VerdictRestart, cause, fmt.Sprintf("%s restarts%s", y.path, origin(cause)))
 	}
+}
+
+// origin names what a group restart goes back to.
+func origin(c Cause) string {
+	if c.Kind == CauseOperator || c.Kind == CauseUpdate {
+		return " (" + because(c) + ")"
+	}
+	return " because of " + c.Path
 }
 
 // endTemporary stops a temporary child whose group restarts (OTP removes it).
@@ -153,20 +160,29 @@ func (t *Tree) endTemporary(y *node, cause Cause) {
 	}
 	t.end(y, PhaseFinished, renewal{})
 	t.decide(y, VerdictStop, cause,
-		fmt.Sprintf("%s stops because of %s; temporary children are not restarted", y.path, cause.Path))
+		fmt.Sprintf("%s stops%s; temporary children are not restarted", y.path, origin(cause)))
 }
 
 func (t *Tree) recycleSupervisor(y *node, fresh bool, r renewal, cause Cause) {
+	temporary := y.spec.RestartType == Temporary && !fresh
 	switch {
-	case y.down == PhaseStopped:
-		return
-	case y.spec.RestartType == Temporary && !fresh:
-		if y.down == "" {
-			t.takeDown(y, PhaseFinished, cause)
-		}
-		return
+	case y.down == PhaseStopped, y.down != "" && temporary:
+		t.rejoin(y)
+	case temporary:
+		t.takeDown(y, PhaseFinished, cause)
+	default:
+		t.restartSupervisor(y, r, cause)
 	}
-	t.restartSupervisor(y, r, cause)
+}
+
+// rejoin makes the stops under way at and below y part of this batch: the group
+// waits for them, although nothing follows them.
+func (t *Tree) rejoin(y *node) {
+	for _, n := range y.workers() {
+		if n.life.Phase == PhaseStopping {
+			t.end(n, n.life.Then, renewal{})
+		}
+	}
 }
 
 // restartSupervisor starts all children of s as a new supervisor process would.
@@ -233,8 +249,8 @@ func (t *Tree) endAll(s *node, then Phase) {
 		}
 		switch l := n.life; {
 		case l.settled() && !l.held():
-		case l.Phase == PhaseStopping && l.Then == PhaseStopped:
-			t.end(n, PhaseStopped, renewal{})
+		case l.stopped():
+			t.rejoin(n)
 		default:
 			t.end(n, then, renewal{})
 		}

@@ -17,8 +17,8 @@ func (t *Tree) become(n *node, l life) {
 	n.life = l
 	t.count(n, bool2int(!l.settled())-bool2int(!old.settled()),
 		bool2int(l.Phase == PhaseStopping)-bool2int(old.Phase == PhaseStopping))
-	t.countBatch(old, -1)
-	t.countBatch(l, +1)
+	t.countBatch(n, old, -1)
+	t.countBatch(n, l, +1)
 	if old.Node != l.Node {
 		t.index(n, old.Node, l.Node)
 	}
@@ -50,15 +50,25 @@ func (t *Tree) count(n *node, unsettled, ending int) {
 	for x := n; x != nil; x = x.parent {
 		x.unsettled += unsettled
 		x.ending += ending
+		t.touch(x) // a supervisor's status is the sum of these
 	}
 }
 
-func (t *Tree) countBatch(l life, d int) {
+// batch names the lives of one batch at and below a node.
+type batch struct {
+	under *node
+	epoch Epoch
+}
+
+func (t *Tree) countBatch(n *node, l life, d int) {
 	if l.Phase != PhaseStopping {
 		return
 	}
-	if t.stopping[l.Next] += d; t.stopping[l.Next] == 0 {
-		delete(t.stopping, l.Next)
+	for x := n; x != nil; x = x.parent {
+		b := batch{x, l.Next}
+		if t.stopping[b] += d; t.stopping[b] == 0 {
+			delete(t.stopping, b)
+		}
 	}
 }
 
@@ -202,14 +212,15 @@ func (t *Tree) release() {
 	})
 }
 
-// mayStart: no life of its batch has yet to end, and every sibling started
-// before it, at each level that orders its children, is settled.
+// mayStart: at each level that orders its children, every sibling started before
+// it is settled, and no life of its batch below another sibling has yet to end.
 func (t *Tree) mayStart(n *node) bool {
-	if t.stopping[n.life.Epoch] > 0 {
-		return false
-	}
 	for x := n; x.parent != nil; x = x.parent {
-		if x.parent.strategy.gated() && t.scan(x.parent).firstUnready < x.pos {
+		s, e := x.parent, n.life.Epoch
+		if !s.strategy.gated() {
+			continue
+		}
+		if t.scan(s).firstUnready < x.pos || t.stopping[batch{s, e}] > t.stopping[batch{x, e}] {
 			return false
 		}
 	}

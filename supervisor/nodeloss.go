@@ -61,10 +61,16 @@ func (t *Tree) uproot(gone []*node, r renewal, cause Cause) {
 		of[n.parent] = append(of[n.parent], n)
 	}
 	for _, s := range slices.SortedFunc(maps.Keys(of), byOrd) {
-		if t.renewed(of[s][0]) {
-			continue // an outer group took all of s along
-		}
 		members := of[s]
+		switch {
+		case s.down != "":
+			continue // an outer group ended s for good
+		case t.renewed(members[0]): // an outer group took all of s along
+			for _, n := range members {
+				t.renew(n, r)
+			}
+			continue
+		}
 		if s.strategy.gated() {
 			members = group(s, members[0].pos)
 		}

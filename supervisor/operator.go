@@ -1,6 +1,19 @@
 package supervisor
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// member finds what an operator may name: not a child that is leaving.
+func (t *Tree) member(path string) (*node, error) {
+	n, err := t.find(path)
+	if err == nil && n.parent == nil && n != t.root {
+		return nil, fmt.Errorf("%w: %s is leaving the tree", ErrRefused, path)
+	}
+	return n, err
+}
 
 // standing refuses an operator's verb where a supervisor above does not run.
 func (t *Tree) standing(n *node) error {
@@ -18,7 +31,7 @@ func (t *Tree) standing(n *node) error {
 // onStart starts what does not run. A supervisor that had failed or was stopped
 // starts as new, with empty windows; in one that runs, what was stopped starts.
 func (t *Tree) onStart(in Start) error {
-	n, err := t.find(in.Path)
+	n, err := t.member(in.Path)
 	if err != nil {
 		return err
 	}
@@ -26,29 +39,42 @@ func (t *Tree) onStart(in Start) error {
 		return err
 	}
 	cause := startCause(in.By)
-	if n.worker() {
+	switch {
+	case cause.Kind == CauseRetry && (n.parent != nil || !t.failed):
+		return ErrStale // someone has seen to the tree since
+	case n.worker():
 		t.startWorker(n, cause)
 		return nil
-	}
-	if n.parent == nil {
+	case n.parent == nil:
 		t.failed = false
 	}
-	asNew := n.down != ""
-	n.walk(func(x *node) {
-		switch {
-		case !x.worker():
-			if x.down != "" {
-				x.down, x.window = "", nil
-			}
-			t.touch(x)
-		case asNew || x.life.Phase == PhaseStopped || x.life.Phase == PhaseFailed || x.life.Phase == PhaseStopping:
-			if asNew {
-				x.window = nil
-			}
-			t.startWorker(x, cause)
-		}
-	})
+	t.startAll(n, false, cause)
 	return nil
+}
+
+// startAll starts what does not run at and below n; asNew if a supervisor above
+// starts as new. What an operator stopped waits for an operator, not for a retry.
+func (t *Tree) startAll(n *node, asNew bool, cause Cause) {
+	if cause.Kind == CauseRetry && (n.down == PhaseStopped || n.worker() && n.life.stopped()) {
+		t.rejoin(n)
+		return
+	}
+	if n.worker() {
+		if asNew {
+			n.window = nil
+		}
+		if l := n.life; asNew || l.Phase == PhaseStopped || l.Phase == PhaseFailed || l.Phase == PhaseStopping {
+			t.startWorker(n, cause)
+		}
+		return
+	}
+	if n.down != "" {
+		n.down, n.window, asNew = "", nil, true
+	}
+	t.touch(n)
+	for _, c := range n.children {
+		t.startAll(c, asNew, cause)
+	}
 }
 
 // RetryBy names on_exhausted: retry_after as the author of a Start.
@@ -80,6 +106,8 @@ func because(c Cause) string {
 	switch {
 	case c.Kind == CauseOperator:
 		return "asked by " + c.Detail
+	case c.Kind == CauseUpdate:
+		return "new spec by " + c.Detail
 	case c.Detail != "":
 		return c.Detail
 	}
@@ -88,7 +116,7 @@ func because(c Cause) string {
 
 // onStop ends every life below the path. It stays so until a Start.
 func (t *Tree) onStop(in Stop) error {
-	n, err := t.find(in.Path)
+	n, err := t.member(in.Path)
 	if err != nil {
 		return err
 	}
@@ -127,7 +155,7 @@ func (t *Tree) onDelete(in Delete) error {
 // onRestart renews a worker alone (OTP restart_child), or all below a
 // supervisor; uncharged.
 func (t *Tree) onRestart(in Restart) error {
-	n, err := t.find(in.Path)
+	n, err := t.member(in.Path)
 	if err != nil {
 		return err
 	}
@@ -149,7 +177,7 @@ func (t *Tree) onRestart(in Restart) error {
 
 // onMove sends a worker, or every worker below a supervisor, to another node.
 func (t *Tree) onMove(in Move) error {
-	n, err := t.find(in.Path)
+	n, err := t.member(in.Path)
 	if err != nil {
 		return err
 	}
@@ -171,8 +199,8 @@ func (t *Tree) onMove(in Move) error {
 			continue
 		}
 		r := renewal{start: "move", only: in.To}
-		if in.To == "" && x.life.Node != "" {
-			r.avoid = []string{x.life.Node}
+		if in.To == "" { // anywhere but here; not nil, which would keep an earlier To
+			r.avoid = slices.DeleteFunc([]string{cmp.Or(x.life.Node, x.life.Last)}, func(s string) bool { return s == "" })
 		}
 		t.renew(x, r)
 		t.decide(x, VerdictMove, cause, fmt.Sprintf("%s moves (%s)", x.path, because(cause)))

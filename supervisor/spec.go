@@ -268,6 +268,8 @@ func validSupervisor(path string, s Strategy, p RestartPolicy) error {
 		return fmt.Errorf("cannot use %s: max_restarts must be 0 to %d", path, MaxRestarts)
 	case p.MaxSeconds <= 0:
 		return fmt.Errorf("cannot use %s: max_seconds must be positive", path)
+	case p.Backoff.Kind != "" && p.Backoff.Kind != Fixed && p.Backoff.Kind != Exponential:
+		return fmt.Errorf("cannot use %s: unknown back-off %q", path, p.Backoff.Kind)
 	case p.Backoff.Base < 0 || p.Backoff.Max < 0:
 		return fmt.Errorf("cannot use %s: back-off must not be negative", path)
 	}

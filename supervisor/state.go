@@ -93,7 +93,7 @@ func FromState(s State) (*Tree, error) {
 		if ns.Spec == nil || t.byPath[ns.Path] != nil {
 			return nil, fmt.Errorf("cannot restore tree %s: bad leaving child %q", s.Spec.Name, ns.Path)
 		}
-		n := &node{path: ns.Path, spec: ns.Spec}
+		n := &node{path: ns.Path, spec: ns.Spec, ord: t.size}
 		t.byPath[ns.Path] = n
 		t.adopt(n, ns)
 	}
@@ -105,7 +105,6 @@ func FromState(s State) (*Tree, error) {
 func (t *Tree) adopt(n *node, ns NodeState) {
 	n.down, n.window, n.life, n.history = ns.Down, ns.Window, ns.Life, ns.History
 	t.index(n, "", n.life.Node)
-	t.countBatch(n.life, +1)
 	t.wait(n)
 	t.touch(n)
 }

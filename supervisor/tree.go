@@ -21,8 +21,9 @@ type Tree struct {
 	size   int // nodes in the spec, the root included
 	// onNode indexes the lives by the node that holds them.
 	onNode map[string]map[*node]bool
-	// stopping counts, per batch, the lives that have yet to end (see mayStart).
-	stopping map[Epoch]int
+	// stopping counts, per batch and subtree, the lives that have yet to end (see
+	// mayStart).
+	stopping map[batch]int
 	// waiting are children whose order is held back until their turn comes.
 	waiting []*node
 	changed []*node
@@ -120,6 +121,11 @@ func (l *life) settled() bool {
 	return false
 }
 
+// stopped: an operator stopped it, or it ends because one did.
+func (l *life) stopped() bool {
+	return l.Phase == PhaseStopped || l.Phase == PhaseStopping && l.Then == PhaseStopped
+}
+
 // NewTree checks the spec and gives a tree with no child started: the first
 // Step must be Start of the tree's own path. The error names the bad child.
 func NewTree(spec Spec) (*Tree, error) {
@@ -138,7 +144,7 @@ func empty(spec Spec) *Tree {
 		spec:     spec,
 		byPath:   make(map[string]*node),
 		onNode:   make(map[string]map[*node]bool),
-		stopping: make(map[Epoch]int),
+		stopping: make(map[batch]int),
 	}
 }
 
@@ -243,8 +249,10 @@ func TreeName(path string) string {
 	return name
 }
 
-// byOrd sorts nodes into start order.
-func byOrd(a, b *node) int { return cmp.Compare(a.ord, b.ord) }
+// byOrd sorts nodes into start order; those that are leaving come last, by path.
+func byOrd(a, b *node) int {
+	return cmp.Or(cmp.Compare(a.ord, b.ord), cmp.Compare(a.path, b.path))
+}
 
 // livesOn lists the children that a node holds, or has been chosen for, in
 // start order.

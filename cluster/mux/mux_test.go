@@ -355,6 +355,7 @@ func TestBacklog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait() // it is in the queue, or closed
 			last = c
 		}
 		if _, err := last.Read(make([]byte, 1)); err != io.EOF {

@@ -43,11 +43,15 @@ func (f *listFSM) Apply(l *raft.Log) any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, fmt.Sprintf("%d %d/%s", l.Index, l.Term, l.Data))
+	if len(f.list)%100 == 0 {
+		fmt.Println("says", progress)
+	}
 	return nil
 }
 
-// runNode is one node: it proposes as fast as it can while it leads, says
-// "leads true" and "leads false", and lists what it applied when stdin ends.
+// runNode is one node: it proposes as fast as it can while it leads, says when
+// leadership comes and goes and at each hundredth entry, and lists what it
+// applied when stdin ends.
 func runNode(spec []string) error {
 	id, addrs := spec[0], spec[1:]
 	l, err := net.FileListener(os.NewFile(3, "listener"))
@@ -77,7 +81,7 @@ func runNode(spec []string) error {
 	}
 	go func() {
 		for lead := range r.LeaderCh() {
-			fmt.Println("leads", lead)
+			fmt.Println("says", map[bool]string{true: won, false: lost}[lead])
 		}
 	}()
 	for g := range 4 {
@@ -106,13 +110,15 @@ type pauseNode struct {
 	applied chan map[string]string // by index, once at the end
 }
 
-// leads says that a node won or lost leadership.
-type leads struct {
+// event is what a node says.
+type event struct {
 	node int
-	lead bool
+	what string
 }
 
-func startNodes(t *testing.T, events chan<- leads) (nodes [3]*pauseNode) {
+const won, lost, progress = "won", "lost", "progress"
+
+func startNodes(t *testing.T, events chan<- event) (nodes [3]*pauseNode) {
 	var addrs []string
 	var files []*os.File
 	for range nodes {
@@ -153,12 +159,12 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-func (n *pauseNode) read(out io.Reader, i int, events chan<- leads) {
+func (n *pauseNode) read(out io.Reader, i int, events chan<- event) {
 	applied := map[string]string{}
 	for s := bufio.NewScanner(out); s.Scan(); {
 		switch key, value, _ := strings.Cut(s.Text(), " "); key {
-		case "leads":
-			events <- leads{i, value == "true"}
+		case "says":
+			events <- event{i, value}
 		default:
 			applied[key] = value
 		}
@@ -176,9 +182,9 @@ func TestRaft695PauseLeader(t *testing.T) {
 		t.Skip("pauses real processes for several seconds")
 	}
 	const pauses = 12
-	events := make(chan leads, 1000)
+	events := make(chan event, 10000)
 	nodes := startNodes(t, events)
-	next := func(want func(leads) bool) int {
+	next := func(want func(event) bool) int {
 		deadline := time.After(20 * time.Second)
 		for {
 			select {
@@ -187,21 +193,22 @@ func TestRaft695PauseLeader(t *testing.T) {
 					return e.node
 				}
 			case <-deadline:
-				t.Fatal("no change of leadership within 20 s")
+				t.Fatal("nothing of what was expected within 20 s")
 			}
 		}
 	}
-	leader := next(func(e leads) bool { return e.lead })
+	leader := next(func(e event) bool { return e.what == won })
 	for range pauses {
 		old := leader
 		if err := nodes[old].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		leader = next(func(e leads) bool { return e.lead && e.node != old })
+		leader = next(func(e event) bool { return e.what == won && e.node != old })
 		if err := nodes[old].cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
-		next(func(e leads) bool { return !e.lead && e.node == old })
+		next(func(e event) bool { return e.what == lost && e.node == old })
+		next(func(e event) bool { return e.what == progress && e.node == leader })
 	}
 	compareApplied(t, nodes)
 }

@@ -2,6 +2,8 @@ package raftnet
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -39,9 +41,24 @@ var (
 	_ raft.WithClose   = (*Transport)(nil)
 )
 
+// Validate reports every setting that cannot work.
+func (c Config) Validate() error {
+	if c.Layer == nil {
+		return errors.New("layer is missing")
+	}
+	if c.Timeout < 0 {
+		return errors.New("timeout must not be negative")
+	}
+	return nil
+}
+
 // New makes a transport and starts to accept on the layer. raft.Shutdown
-// closes it.
+// closes it. The configuration is a program's, not a user's: New panics if
+// Validate fails.
 func New(cfg Config) *Transport {
+	if err := cfg.Validate(); err != nil {
+		panic(fmt.Sprintf("cannot make raft's transport: %v", err))
+	}
 	return &Transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Logger:                  Logger(cfg.Logger).Named("raft-net"),

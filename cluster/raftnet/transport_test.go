@@ -88,6 +88,11 @@ func TestCloseEndsConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newPipeNet()
 		layer := NewLayer(LayerConfig{Listener: sim.listen("a"), Dial: sim.dial, Advertise: "public:1"})
+		for _, bad := range []Config{{}, {Layer: layer, Timeout: -1}} {
+			if bad.Validate() == nil {
+				t.Errorf("%+v is accepted", bad)
+			}
+		}
 		tr := New(Config{Layer: layer})
 		if got := tr.LocalAddr(); got != "public:1" {
 			t.Errorf("local address %s", got)

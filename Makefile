@@ -1,0 +1,64 @@
+# What there is to do here. "make" alone builds.
+
+GO ?= go
+
+# Linters are run at a fixed version and stay out of go.mod.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BIN = bin/selfware-node
+
+# Packages small and pure enough to be run under the race detector every time.
+RACE_PACKAGES = $(foreach p,supervisor fsm placement spec link agent,$(if $(wildcard $(p)/*.go),./$(p)/...))
+
+# The end-to-end tests (three processes, docker-compose) measure time, so they
+# run alone, after all others.
+E2E = ./internal/e2e
+OTHERS = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$')
+
+# Seeds of a soak, and rows of the benchmark (all, where empty).
+SEEDS ?= 10000
+ROW ?=
+
+.PHONY: build demo test test-deps test-short lint bench soak clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
+
+# Three nodes on this machine, and a tree of small servers. Ctrl-C ends it all.
+demo: build
+	$(BIN) dev examples/shop.yaml
+
+# All groups run, even after one has failed; the last line says which have. (Not
+# $(MAKE), which "make -n" would run.)
+test: test-deps
+	@failed=; \
+	group() { name=$$1; shift; printf '\n== %s\n' "$$name"; "$$@" || failed="$$failed [$$name]"; }; \
+	group 'lint' make --no-print-directory lint; \
+	group 'pure packages, race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
+	group 'all packages, simulation' $(GO) test -timeout 20m $(OTHERS); \
+	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
+	if [ -n "$$failed" ]; then printf '\nFAILED:%s\n' "$$failed"; exit 1; fi; \
+	printf '\nall groups passed\n'
+
+test-deps:
+	@scripts/test-deps.sh
+
+test-short: lint
+	$(GO) test -short -timeout 5m $(OTHERS)
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then printf 'not formatted by gofmt:\n%s\n' "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test -count=1 ./internal/lint
+
+bench: build
+	$(BIN) bench $(ROW)
+
+# Many seeds of the simulation, for as long as they take.
+soak:
+	SELFWARE_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 0 -v ./internal/simtest
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,296 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/selfware/selfware/link"
+	"github.com/selfware/selfware/runner"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// maxActions bounds the children that are planned before the loop looks again
+// at what has happened: 500 orders at once must not hold up an exit.
+const maxActions = 32
+
+// mark is how new a Down is.
+type mark struct{ term, index uint64 }
+
+func (m mark) before(n mark) bool { return m.term < n.term || m.term == n.term && m.index < n.index }
+
+// Agent makes the orders of its node true. Run's goroutine owns all of it.
+type Agent struct {
+	cfg Config
+	log *slog.Logger
+	rng *rand.Rand
+
+	table *table
+	out   outbox
+	held  []*entry // cannot be brought closer while out is full
+	seen  mark
+
+	ses      *session  // nil between two sessions
+	redialAt time.Time // when ses is nil
+	tries    int       // failed since the last settled session
+	freeAt   time.Time // of the last redial without a pause
+	timer    *time.Timer
+}
+
+// New returns an agent that Run starts.
+func New(c Config) (*Agent, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.fill()
+	return &Agent{
+		cfg: c, log: c.Logger, table: newTable(),
+		rng: rand.New(rand.NewPCG(c.Seed, 0x5e1f)),
+	}, nil
+}
+
+// Run does the node's duty until ctx ends; it then says Bye, waits for its own
+// goroutines and returns nil. It returns an error if the process table ends
+// before ctx. It leaves the processes alone. Run runs once.
+func (a *Agent) Run(ctx context.Context) error {
+	a.timer = time.NewTimer(0)
+	defer a.timer.Stop()
+	a.adopt()
+	a.dial(ctx)
+	for {
+		a.arm()
+		err := a.wait(ctx)
+		if err != nil || ctx.Err() != nil {
+			a.leave()
+			return err
+		}
+		a.onTime(ctx)
+		a.flush() // what happened goes out before what follows from it is done
+		a.reconcile()
+		a.flush()
+	}
+}
+
+// always is ready: it lets the loop go on, but look at everything else first.
+var always = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// wait takes the next thing that happens.
+func (a *Agent) wait(ctx context.Context) error {
+	var unplanned <-chan struct{}
+	if len(a.table.dirty) > 0 {
+		unplanned = always
+	}
+	var in <-chan inbound
+	if a.ses != nil {
+		in = a.ses.in
+	}
+	select {
+	case <-ctx.Done():
+	case e, ok := <-a.cfg.Runner.Events():
+		switch {
+		case ctx.Err() != nil: // the children are being killed: their ends are no news
+		case !ok:
+			return errors.New("cannot go on: the process table has ended")
+		default:
+			a.onEvent(e)
+		}
+	case m := <-in:
+		a.onSession(m)
+	case <-a.timer.C:
+	case <-unplanned:
+	}
+	return nil
+}
+
+// adopt takes over what the process table holds already.
+func (a *Agent) adopt() {
+	for _, l := range a.cfg.Runner.Live() {
+		e := a.table.get(l.Path)
+		own := a.table.begin(e, l.Epoch)
+		own.pid = l.PID
+		if l.Up {
+			own.phase = up
+		}
+	}
+}
+
+// arm sets the one timer to the next moment at which time alone matters.
+func (a *Agent) arm() {
+	next := a.table.wakeAt()
+	sooner := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if a.ses == nil {
+		sooner(a.redialAt)
+	} else {
+		for _, l := range a.ses.limits(&a.cfg) {
+			sooner(l.at)
+		}
+	}
+	if next.IsZero() {
+		a.timer.Stop()
+		return
+	}
+	a.timer.Reset(time.Until(next))
+}
+
+// onTime does what is due.
+func (a *Agent) onTime(ctx context.Context) {
+	now := time.Now()
+	a.table.wakeDue(now)
+	switch {
+	case a.ses != nil:
+		a.ses.expire(&a.cfg, now)
+	case !now.Before(a.redialAt):
+		a.dial(ctx)
+	}
+}
+
+// onEvent records what happened to a life, and reports it.
+func (a *Agent) onEvent(e Event) {
+	ref, ok := ParseKey(e.Key)
+	if !ok {
+		a.log.Warn("event of a process that is not ours", "key", e.Key)
+		return
+	}
+	entry := a.table.get(ref.Path)
+	l := a.table.begin(entry, ref.Epoch)
+	if l.phase == ended {
+		return
+	}
+	a.table.touch(entry)
+	switch e.Kind {
+	case runner.Spawned:
+		l.pid = e.PID
+		if l.confirm {
+			a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventSpawned, PID: e.PID})
+		}
+	case runner.Up:
+		l.pid, l.phase = e.PID, up
+		a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventStarted, PID: e.PID})
+	case runner.Exited, runner.Failed:
+		a.end(entry, l, exitOf(ref, e))
+	}
+}
+
+// end records the end of a life and reports it.
+func (a *Agent) end(e *entry, l *life, exit supervisor.ChildEvent) {
+	l.phase, l.exit = ended, exit
+	a.log.Debug("life ended", "path", e.path, "epoch", l.epoch, "how", exit.Detail)
+	a.report(e, l)
+}
+
+// report sends how a life ended, for the first time or again.
+func (a *Agent) report(e *entry, l *life) {
+	l.seq, l.pending = a.out.add(l.exit), true
+	if o := e.order(l.epoch); o != nil {
+		o.answered = true
+	}
+	a.table.touch(e)
+}
+
+// acked drops what the leader has committed.
+func (a *Agent) acked(seq uint64) {
+	for _, ev := range a.out.ack(seq) {
+		e := a.table.children[ev.Path]
+		if e == nil {
+			continue
+		}
+		if l := e.life(ev.Epoch); l != nil && l.pending && l.seq <= a.out.acked {
+			l.pending = false
+			a.table.touch(e)
+		}
+	}
+	if !a.out.full() {
+		for _, e := range a.held {
+			e.held = false
+			a.table.touch(e)
+		}
+		a.held = nil
+	}
+}
+
+// reconcile brings children closer to their orders, some at a time.
+func (a *Agent) reconcile() {
+	settled := a.ses != nil && a.ses.settled
+	now := time.Now()
+	for range maxActions {
+		e := a.table.next()
+		if e == nil {
+			return
+		}
+		acts, wake := plan(&e.child, settled, now)
+		a.table.setWake(e, wake)
+		for _, act := range acts {
+			a.do(e, act)
+		}
+		a.table.rest(e)
+	}
+}
+
+// do takes one step. Steps that make events wait while the leader takes none.
+func (a *Agent) do(e *entry, act action) {
+	ref := supervisor.Ref{Path: e.path, Epoch: act.epoch}
+	if a.out.full() && act.verb != doStop && act.verb != doForget {
+		if !e.held {
+			e.held = true
+			a.held = append(a.held, e)
+		}
+		return
+	}
+	switch act.verb {
+	case doStart:
+		a.start(e, ref)
+	case doStop:
+		a.log.Info("stopping", "path", ref.Path, "epoch", ref.Epoch, "why", act.why)
+		e.life(ref.Epoch).stopping = true
+		a.cfg.Runner.Stop(ref, act.why)
+	case doReport:
+		a.report(e, e.life(ref.Epoch))
+	case doDisown:
+		a.end(e, a.table.begin(e, ref.Epoch), disown(ref, act.why))
+	case doForget:
+		a.table.forget(e, ref.Epoch)
+	}
+}
+
+// start begins a life. From here on its epoch is never begun again.
+func (a *Agent) start(e *entry, ref supervisor.Ref) {
+	o := e.order(ref.Epoch)
+	l := a.table.begin(e, ref.Epoch)
+	p := o.program
+	if p == nil {
+		a.end(e, l, refused(ref, "cannot start: the order has no program"))
+		return
+	}
+	l.confirm = p.MinUptime > 0 || p.Probe != nil
+	env := environment(a.cfg.Env, a.cfg.Node.Name, ref, o)
+	if err := a.cfg.Runner.Start(Launch{Ref: ref, Program: p, Env: env}); err != nil {
+		a.end(e, l, refused(ref, err.Error()))
+	}
+}
+
+// flush gives the writer what there is to send, if it is idle.
+func (a *Agent) flush() {
+	s := a.ses
+	if s == nil || !s.open || s.writing || s.closing() {
+		return
+	}
+	var up link.Up
+	switch {
+	case !s.greeted:
+		s.greeted = true
+		up.Hello = &link.Hello{Node: a.cfg.Node, Lives: a.table.inventory()}
+	default:
+		up.Events, up.Seq = a.out.take(link.MaxEvents)
+		up.Pong, s.pong = s.pong, 0
+		if up.Events == nil && up.Pong == 0 {
+			return
+		}
+	}
+	s.give(up)
+}

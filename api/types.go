@@ -1,0 +1,120 @@
+package api
+
+import (
+	"time"
+
+	"github.com/selfware/selfware/placement"
+	"github.com/selfware/selfware/spec"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Status is the whole cluster at a glance: `selfware-node status --json`.
+type Status struct {
+	Cluster ClusterStatus `json:"cluster"`
+	Nodes   []NodeStatus  `json:"nodes"`
+	Trees   []TreeStatus  `json:"trees"`
+}
+
+// ClusterStatus is the cluster as such.
+type ClusterStatus struct {
+	ID         string `json:"id"`
+	Leader     string `json:"leader"` // name of the leading node
+	Term       uint64 `json:"term"`
+	Index      uint64 `json:"index"` // log index the answer is of
+	Generation uint64 `json:"generation"`
+}
+
+// NodeStatus is one node.
+type NodeStatus struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Status  string `json:"status" enum:"alive,suspect,lost,draining,left"`
+	Voter   bool   `json:"voter"`
+	Leader  bool   `json:"leader"`
+	// Children counts what runs or is due there.
+	Children int               `json:"children"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+	Version  string            `json:"version,omitempty"`
+	API      string            `json:"api,omitempty"`
+}
+
+// TreeStatus is one tree with its workers in start order.
+type TreeStatus struct {
+	Name     string        `json:"name"`
+	Status   string        `json:"status" enum:"running,degraded,failed,stopped"`
+	Children []ChildStatus `json:"children"`
+}
+
+// ChildStatus is one child.
+type ChildStatus struct {
+	Path       string    `json:"path"`
+	Supervisor bool      `json:"supervisor,omitempty"`
+	Strategy   string    `json:"strategy,omitempty"` // of a supervisor
+	Status     string    `json:"status" enum:"pending,starting,running,stopping,backoff,finished,failed,stopped"`
+	Node       string    `json:"node"` // its name
+	Epoch      uint64    `json:"epoch"`
+	PID        int       `json:"pid"`
+	Restarts   int       `json:"restarts"`
+	Moves      int       `json:"moves"`
+	Since      time.Time `json:"since"` // by the leader's wall clock, about
+	Reason     string    `json:"reason"`
+}
+
+// Event is one entry of the event stream, ordered by (Index, N).
+type Event struct {
+	Index    uint64               `json:"index"`
+	N        int                  `json:"n"`
+	At       time.Time            `json:"at"`
+	Kind     string               `json:"kind" enum:"decision,node,tree"`
+	Path     string               `json:"path,omitempty"`
+	Node     string               `json:"node,omitempty"` // its name
+	Verdict  string               `json:"verdict,omitempty"`
+	Sentence string               `json:"sentence"`
+	Decision *supervisor.Decision `json:"decision,omitempty"`
+}
+
+// Why is the chain of decisions behind a child's present state, oldest first.
+type Why struct {
+	Child     ChildStatus           `json:"child"`
+	Budget    supervisor.Budget     `json:"budget"`
+	Decisions []supervisor.Decision `json:"decisions"`
+	// Waiting says, for a child without a node, what each node refuses it for.
+	Waiting *Waiting `json:"waiting,omitempty"`
+}
+
+// Waiting is why a child has no node.
+type Waiting struct {
+	Why      string              `json:"why"`
+	Refusals []placement.Refusal `json:"refusals"`
+}
+
+// Plan is what applying a tree file would change.
+type Plan struct {
+	Tree    string        `json:"tree"`
+	New     bool          `json:"new"`
+	Changes []spec.Change `json:"changes"`
+}
+
+// Done answers a write.
+type Done struct {
+	// Index is the log index at which the request was carried out.
+	Index   uint64 `json:"index"`
+	Message string `json:"message"`
+}
+
+// Peer is one server of raft's configuration.
+type Peer struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Voter   bool   `json:"voter"`
+	Leader  bool   `json:"leader"`
+}
+
+// LogLine is one line of a child's output.
+type LogLine struct {
+	Stream string `json:"stream" enum:"stdout,stderr"`
+	Text   string `json:"text"`
+}

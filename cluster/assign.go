@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/placement"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// assign gives a node to each life that waits for one, as far as any fits.
+func assign(v fsm.View) []supervisor.Assign {
+	reqs := v.Pending(maxAssigns)
+	if len(reqs) == 0 {
+		return nil
+	}
+	var assigns []supervisor.Assign
+	for i, r := range placement.PlaceAll(reqs, room(v)) {
+		if r.Node != "" {
+			assigns = append(assigns, supervisor.Assign{Path: reqs[i].Path, Epoch: reqs[i].Epoch, Node: r.Node, Why: r.Why})
+		}
+	}
+	return assigns
+}
+
+// room is the nodes as placement sees them.
+func room(v fsm.View) placement.Input {
+	in := placement.Input{Where: v.Where(), ApartFrom: v.Apart()}
+	for _, n := range v.Nodes() {
+		used := v.Used(n.ID)
+		p := placement.Node{
+			ID: n.ID, Name: n.Name, Labels: n.Labels, CPU: n.CPU, Memory: n.Memory, Eligible: n.Eligible(),
+			Used: placement.Used{CPU: used.CPU, Memory: used.Memory, Children: used.Children},
+		}
+		switch {
+		case n.State != fsm.NodeAlive:
+			p.Why = "is " + string(n.State)
+		case n.Draining:
+			p.Why = "is draining"
+		}
+		in.Nodes = append(in.Nodes, p)
+	}
+	return in
+}
+
+// Explain says why a child that waits for a node has none: placement's sentence
+// and each node's refusal. ok is false if it does not wait.
+func Explain(v fsm.View, path string) (r placement.Result, ok bool) {
+	t := v.Tree(supervisor.TreeName(path))
+	if t == nil {
+		return r, false
+	}
+	req, ok := t.Request(path)
+	if !ok {
+		return r, false
+	}
+	r = placement.Place(req, room(v))
+	if r.Node != "" {
+		r.Why = fmt.Sprintf("will go to %s: %s", r.Node, r.Why)
+	}
+	return r, true
+}

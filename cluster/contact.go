@@ -1,0 +1,313 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/selfware/selfware/cluster/mux"
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/gossip"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// contact is what the leader knows of a node at first hand.
+type contact struct {
+	session  *session
+	admitted bool // its NodeUp is committed: it gets orders
+	// heard is its last sign of life, or when this leader began to listen.
+	heard time.Time
+	// gone is since when its agent process is known not to run; zero if it is
+	// not known. bye: it said so itself.
+	gone    time.Time
+	bye     bool
+	probing bool
+	since   time.Time // of the session
+}
+
+// inheritContacts begins to count every node's silence: the former leader's
+// from when it was last heard, the others' from now.
+func (l *leader) inheritContacts() {
+	l.n.heardMu.Lock()
+	leader, at := l.n.heardLeader, l.n.heardAt
+	l.n.heardMu.Unlock()
+	for id := range l.alive() {
+		c := &contact{heard: l.began}
+		if id == leader && at.Before(l.began) && !at.IsZero() {
+			c.heard = at
+		}
+		l.contacts[id] = c
+	}
+}
+
+func (l *leader) alive() map[string]*fsm.Node {
+	nodes := make(map[string]*fsm.Node)
+	l.n.rep.m.View(func(v fsm.View) {
+		for _, n := range v.Nodes() {
+			if n.State == fsm.NodeAlive {
+				nodes[n.ID] = n
+			}
+		}
+	})
+	return nodes
+}
+
+// tell hands news to the loop; it is lost when the leadership is over, which
+// ends the session too.
+func (l *leader) tell(m sessionNews) {
+	select {
+	case l.news <- m:
+	case <-l.ctx.Done():
+	}
+}
+
+// onNews takes what a session brings.
+func (l *leader) onNews(m sessionNews) {
+	if m.restored {
+		l.startOver()
+		return
+	}
+	id := m.s.hello.Node.ID
+	c := l.contacts[id]
+	switch {
+	case m.opened:
+		l.onHello(id, m)
+		return
+	case c == nil || c.session != m.s:
+		return // of a session that was replaced
+	case m.closed:
+		c.session, c.admitted = nil, false
+		l.vitals.Delete(id)
+		if m.gone {
+			c.gone = time.Now()
+		}
+		l.idle = false
+		return
+	}
+	c.heard = time.Now()
+	l.vitals.Store(id, vital{c.since, m.up.Applied})
+	if m.up.Bye {
+		c.bye = true
+	}
+	if len(m.up.Events) > 0 {
+		l.proposeEvents(m)
+	}
+}
+
+// startOver ends all sessions: nodes dial again and are told all their orders.
+func (l *leader) startOver() {
+	l.n.rep.m.TakeChanged()
+	clear(l.ordered)
+	for _, c := range l.contacts {
+		if c.session != nil {
+			c.session.conn.Close()
+		}
+	}
+}
+
+// onHello enters a node: its first message becomes NodeUp, and once that is
+// committed it gets the whole of its orders.
+func (l *leader) onHello(id string, m sessionNews) {
+	if c := l.contacts[id]; c != nil && c.session != nil {
+		c.session.conn.Close() // a node has one session: the newest
+	}
+	now := time.Now()
+	c := &contact{session: m.s, since: now, heard: now}
+	l.vitals.Store(id, vital{now, m.up.Applied})
+	l.contacts[id] = c
+	up := &fsm.NodeUp{Node: m.s.hello.Node}
+	for _, life := range m.s.hello.Lives {
+		up.Lives = append(up.Lives, life.Ref)
+	}
+	l.propose(&proposal{cmd: fsm.Command{Type: fsm.TypeNodeUp, Up: up}, then: func(r fsm.Result, err error) {
+		switch {
+		case err != nil:
+			m.s.conn.Close()
+		case r.Err != nil:
+			m.s.put(func(o *outbox) { o.refused = r.Err.Error() })
+		case l.contacts[id] == c && c.session == m.s:
+			l.admit(id, c)
+		}
+	}})
+	if len(m.up.Events) > 0 {
+		l.proposeEvents(m)
+	}
+}
+
+// admit sends a node the whole of its orders.
+func (l *leader) admit(id string, c *contact) {
+	c.admitted = true
+	l.n.rep.m.View(func(v fsm.View) {
+		orders := v.Orders(id)
+		c.session.put(func(o *outbox) {
+			o.full, o.index = true, v.Index()
+			for _, ord := range orders {
+				o.order(ord)
+			}
+		})
+		for _, ord := range orders {
+			l.ordered[ord.Path] = sent{id, ord.Ref}
+		}
+	})
+}
+
+func (l *leader) proposeEvents(m sessionNews) {
+	s, seq := m.s, m.up.Seq
+	l.propose(&proposal{
+		cmd: fsm.Command{Type: fsm.TypeEvents, Events: m.up.Events},
+		then: func(_ fsm.Result, err error) {
+			if err == nil {
+				s.put(func(o *outbox) { o.ack = max(o.ack, seq) })
+			}
+		},
+	})
+}
+
+// probed is the answer of a node's cluster port.
+type probed struct {
+	id      string
+	at      time.Time
+	refused bool
+}
+
+// probe knocks at nodes that have no session. A refused connection is the
+// kernel's word that the process is gone, as good as a closed session; a new
+// leader has no other way to learn it fast.
+func (l *leader) probe() {
+	for id, n := range l.alive() {
+		c := l.contacts[id]
+		if c == nil {
+			c = &contact{heard: time.Now()}
+			l.contacts[id] = c
+		}
+		if c.session != nil || c.probing || !c.gone.IsZero() || id == l.n.cfg.Self.ID {
+			continue
+		}
+		c.probing = true
+		addr := l.n.address(id)
+		if addr == "" {
+			addr = n.Address
+		}
+		l.n.wg.Go(func() { l.knock(id, addr) })
+	}
+}
+
+func (l *leader) knock(id, addr string) {
+	at := time.Now()
+	ctx, cancel := context.WithTimeout(l.ctx, time.Second)
+	defer cancel()
+	conn, err := l.n.dialer.DialNode(ctx, id, addr, mux.Join)
+	if err == nil {
+		conn.Close()
+	}
+	refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
+	select {
+	case l.probes <- probed{id, at, refused}:
+	case <-l.ctx.Done():
+	}
+}
+
+func (l *leader) onProbe(p probed) {
+	c := l.contacts[p.id]
+	if c == nil {
+		return
+	}
+	c.probing = false
+	if p.refused && c.session == nil && c.gone.IsZero() {
+		c.gone = p.at
+		l.idle = false
+	}
+}
+
+// sign is all there is to judge a node by.
+type sign struct {
+	session bool
+	silent  time.Duration
+	gone    time.Duration // since its process is known to be gone; 0 if not
+	bye     bool
+	gossip  gossip.State // empty: gossip does not know it
+}
+
+// judge tells whether a node is lost, and why. It never is while its session
+// lives, whatever gossip believes (P16).
+func judge(t Times, s sign) (reason string, lost bool) {
+	dead := s.gossip == gossip.Dead || s.gossip == gossip.Left
+	switch {
+	case s.bye && s.gone > 0:
+		return "its agent has ended", true
+	case s.gone >= t.Grace && !s.session:
+		return fmt.Sprintf("its agent ended %v ago", s.gone.Round(time.Millisecond)), true
+	case s.silent >= t.Silence && dead:
+		return fmt.Sprintf("silent for %v, and %s by gossip", s.silent.Round(time.Millisecond), s.gossip), true
+	case s.silent >= t.Unreachable:
+		return fmt.Sprintf("no session for %v", s.silent.Round(time.Millisecond)), true
+	}
+	return "", false
+}
+
+// due lists what the leader itself must propose now.
+func (l *leader) due() []fsm.Command {
+	in := inputs{now: l.now(), signs: l.signs()}
+	var cmds []fsm.Command
+	l.n.rep.m.View(func(v fsm.View) { cmds = next(l.n.times, v, in) })
+	return cmds
+}
+
+// signs gathers what is known of each node.
+func (l *leader) signs() map[string]sign {
+	now := time.Now()
+	signs := make(map[string]sign, len(l.contacts))
+	for id, c := range l.contacts {
+		s := sign{session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye}
+		if !c.gone.IsZero() {
+			s.gone = max(1, now.Sub(c.gone))
+		}
+		signs[id] = s
+	}
+	for _, m := range l.n.cfg.Gossip.Members() {
+		if s, ok := signs[m.NodeID]; ok {
+			s.gossip = m.State
+			signs[m.NodeID] = s
+		}
+	}
+	return signs
+}
+
+// inputs is what next decides on, besides the state.
+type inputs struct {
+	now   time.Duration // cluster time
+	signs map[string]sign
+}
+
+// next says what the leader must propose, given the state and what it sees: the
+// loss of nodes, the second start of failed trees, a node for each life that
+// waits for one. It changes nothing, and proposes the same again until it is
+// in the state.
+func next(t Times, v fsm.View, in inputs) []fsm.Command {
+	var cmds []fsm.Command
+	for _, n := range v.Nodes() {
+		if n.State != fsm.NodeAlive {
+			continue
+		}
+		s, known := in.signs[n.ID]
+		if reason, lost := judge(t, s); known && lost {
+			cmds = append(cmds, fsm.Command{Type: fsm.TypeNodeLost, Node: &fsm.NodeRef{ID: n.ID, Boot: n.Boot, Reason: reason}})
+		}
+	}
+	for _, name := range v.TreeNames() {
+		if at, ok := v.Tree(name).RetryAt(); ok && in.now >= at {
+			cmds = append(cmds, fsm.Command{
+				Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: "start", Path: name}, By: supervisor.RetryBy,
+			})
+		}
+	}
+	if len(cmds) > 0 {
+		return cmds // places follow from the state after these
+	}
+	if assigns := assign(v); len(assigns) > 0 {
+		cmds = append(cmds, fsm.Command{Type: fsm.TypeAssign, Assign: assigns})
+	}
+	return cmds
+}

@@ -1,0 +1,316 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/selfware/selfware/cluster/mux"
+	"github.com/selfware/selfware/cluster/raftnet"
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/gossip"
+)
+
+// Node is this machine's part in the cluster: its replica of the state, its
+// vote, and, while it leads, the leader's work. Make one with New, then Run it.
+type Node struct {
+	cfg    Config
+	times  Times
+	log    *slog.Logger
+	rep    *replica
+	raft   *raft.Raft
+	mux    *mux.Mux
+	dialer *mux.Dialer
+	notify chan bool
+
+	// leading is set while this node leads and has caught up with its log.
+	leading atomic.Pointer[leader]
+	// inbox takes sessions that this process opens to itself.
+	inbox chan net.Conn
+	// hint is the leader a redirect named, turn picks whom to ask without one.
+	hint atomic.Pointer[string]
+	turn atomic.Uint32
+	// session is the leader that this node's session is with.
+	session atomic.Pointer[peer]
+	// lastHeard is when a leader was last heard, and which.
+	heardMu     sync.Mutex
+	heardLeader string
+	heardAt     time.Time
+
+	over chan struct{} // closed when Run ends
+	wg   sync.WaitGroup
+}
+
+// New opens raft on the store and the cluster port. Nothing is served before
+// Run; raft itself begins at once.
+func New(cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		cfg: cfg, times: TimesOf(cfg.Profile), log: cfg.Logger, rep: newReplica(cfg.Fatal),
+		// Raft blocks on a full NotifyCh (nomad#6977); roles always reads it.
+		notify: make(chan bool, 16), inbox: make(chan net.Conn, 4), over: make(chan struct{}),
+	}
+	self := mux.Identity{ClusterID: cfg.ClusterID, NodeID: cfg.Self.ID, Key: cfg.Key}
+	n.dialer = &mux.Dialer{Dial: cfg.Dial, Self: self}
+	var err error
+	if n.mux, err = mux.New(mux.Config{Listener: cfg.Listener, Self: self, Logger: cfg.Logger}); err != nil {
+		return nil, err
+	}
+	if err := n.openRaft(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) openRaft() error {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(n.cfg.Self.ID)
+	c.HeartbeatTimeout, c.ElectionTimeout = n.times.Heartbeat, n.times.Election
+	c.LeaderLeaseTimeout, c.CommitTimeout = n.times.Lease, n.times.Commit
+	// A long tail of entries makes InstallSnapshot rare (raft#697).
+	c.TrailingLogs, c.SnapshotThreshold, c.SnapshotInterval = 10240, 8192, 30*time.Second
+	c.NoLegacyTelemetry, c.ShutdownOnRemove = true, false
+	c.NotifyCh = n.notify
+	c.Logger = raftnet.Logger(n.log.With("part", "raft"))
+
+	layer := raftnet.NewLayer(raftnet.LayerConfig{
+		Listener: n.mux.Listener(mux.Raft),
+		Dial: func(ctx context.Context, node, addr string) (net.Conn, error) {
+			return n.dialer.DialNode(ctx, node, addr, mux.Raft)
+		},
+		Advertise: n.cfg.Self.Address,
+	})
+	trans := raftnet.New(raftnet.Config{
+		Layer: layer, Timeout: 10 * time.Second, Provider: addressBook{n}, Logger: n.log.With("part", "raftnet"),
+	})
+	store, snaps := n.cfg.Store, n.cfg.Store.Snapshots()
+	if n.cfg.Bootstrap {
+		if err := bootstrap(c, store, snaps, trans, n.cfg.Self.Address); err != nil {
+			return err
+		}
+	}
+	var err error
+	n.raft, err = raft.NewRaft(c, n.rep, store, store, snaps, trans)
+	if err != nil {
+		return fmt.Errorf("cannot start raft: %w", err)
+	}
+	return nil
+}
+
+// bootstrap makes the node the one voter of a new cluster, unless it has state.
+func bootstrap(c *raft.Config, store interface {
+	raft.LogStore
+	raft.StableStore
+}, snaps raft.SnapshotStore, trans raft.Transport, addr string) error {
+	has, err := raft.HasExistingState(store, store, snaps)
+	if err != nil || has {
+		return err
+	}
+	first := raft.Configuration{Servers: []raft.Server{{ID: c.LocalID, Address: raft.ServerAddress(addr)}}}
+	if err := raft.BootstrapCluster(c, store, store, snaps, trans, first); err != nil {
+		return fmt.Errorf("cannot begin a cluster: %w", err)
+	}
+	return nil
+}
+
+// Run serves until ctx ends or the cluster port fails, then shuts raft down. A
+// leader hands its leadership over first, so that others need not find out.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The port outlives the roles: leadership is handed over through it.
+	port, closePort := context.WithCancel(context.WithoutCancel(ctx))
+	defer closePort()
+	failed := make(chan error, 1)
+	n.wg.Go(func() {
+		failed <- n.mux.Run(port)
+		cancel()
+	})
+	n.wg.Go(func() { n.acceptSessions(ctx) })
+	n.wg.Go(func() { n.watchLeader(ctx) })
+	n.roles(ctx)
+	n.handOver()
+	err := n.raft.Shutdown().Error()
+	closePort()
+	close(n.over)
+	n.wg.Wait()
+	return errors.Join(<-failed, err)
+}
+
+// roles runs lead whenever this node leads. Raft tells of every change; a new
+// term of leadership begins only after the former one's work has ended.
+func (n *Node) roles(ctx context.Context) {
+	stop := func() {}
+	defer func() { stop() }()
+	for {
+		select {
+		case leads := <-n.notify:
+			stop()
+			stop = func() {}
+			if leads {
+				stop = n.startLeading(ctx)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Node) startLeading(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	n.wg.Go(func() {
+		defer close(done)
+		n.lead(ctx)
+	})
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// handOver transfers leadership on the way out. It is only ever done there: a
+// transfer that hangs must not leave a node that neither leads nor follows
+// (raft#696).
+func (n *Node) handOver() {
+	if n.raft.State() != raft.Leader || len(n.voters()) < 2 {
+		return
+	}
+	done := make(chan struct{})
+	n.wg.Go(func() {
+		defer close(done)
+		if err := n.raft.LeadershipTransfer().Error(); err != nil {
+			n.log.Warn("leadership was not handed over", "why", err)
+		}
+	})
+	late := time.NewTimer(n.times.Election)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	}
+}
+
+// watchLeader notes when a leader was last heard: a new leader counts the old
+// one's silence from there and not from its own election.
+func (n *Node) watchLeader(ctx context.Context) {
+	tick := time.NewTicker(n.times.Tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if _, id := n.raft.LeaderWithID(); id != "" && string(id) != n.cfg.Self.ID {
+				n.heardMu.Lock()
+				n.heardLeader, n.heardAt = string(id), n.raft.LastContact()
+				n.heardMu.Unlock()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Machine is this node's replica of the state. It may be behind.
+func (n *Node) Machine() *fsm.Machine { return n.rep.m }
+
+// Watch gives a channel that is closed when the replica next changes.
+func (n *Node) Watch() <-chan struct{} { return n.rep.Watch() }
+
+// peer is another node.
+type peer struct{ id, addr string }
+
+// Leader gives the leader's id and address as this node knows them: from raft,
+// or, on a node without a vote, from its session. Both are empty if it knows
+// none.
+func (n *Node) Leader() (id, addr string) {
+	a, sid := n.raft.LeaderWithID()
+	if sid == "" {
+		if p := n.session.Load(); p != nil {
+			return p.id, p.addr
+		}
+		return "", ""
+	}
+	if known := n.address(string(sid)); known != "" {
+		return string(sid), known
+	}
+	return string(sid), string(a)
+}
+
+// Leads tells whether this node leads and serves.
+func (n *Node) Leads() bool { return n.leading.Load() != nil }
+
+// Term is the raft term.
+func (n *Node) Term() uint64 { return n.raft.CurrentTerm() }
+
+// Members is what gossip says.
+func (n *Node) Members() []gossip.Member { return n.cfg.Gossip.Members() }
+
+// Servers lists the raft configuration as this node knows it.
+func (n *Node) Servers() []raft.Server {
+	f := n.raft.GetConfiguration()
+	if f.Error() != nil {
+		return nil
+	}
+	return f.Configuration().Servers
+}
+
+func (n *Node) voters() []raft.Server {
+	var voters []raft.Server
+	for _, s := range n.Servers() {
+		if s.Suffrage == raft.Voter {
+			voters = append(voters, s)
+		}
+	}
+	return voters
+}
+
+// Stats are raft's own counters, for people.
+func (n *Node) Stats() map[string]string { return n.raft.Stats() }
+
+// HTTP is the listener of requests that other nodes forward.
+func (n *Node) HTTP() net.Listener { return n.mux.Listener(mux.HTTP) }
+
+// DialHTTP opens a connection for forwarded requests to a node of the cluster.
+func (n *Node) DialHTTP(ctx context.Context, node, addr string) (net.Conn, error) {
+	return n.dialer.DialNode(ctx, node, addr, mux.HTTP)
+}
+
+// address is where a node's cluster port is now: gossip knows best, then what
+// the node last told a leader. Empty if neither knows it.
+func (n *Node) address(id string) string {
+	for _, m := range n.cfg.Gossip.Members() {
+		if m.NodeID == id && m.ClusterAddr != "" {
+			return m.ClusterAddr
+		}
+	}
+	addr := ""
+	n.rep.m.View(func(v fsm.View) {
+		if node, err := v.Node(id); err == nil {
+			addr = node.Address
+		}
+	})
+	return addr
+}
+
+// addressBook is raft's ServerAddressProvider: addresses change, ids do not.
+type addressBook struct{ n *Node }
+
+// ServerAddr gives the present address of a server.
+func (b addressBook) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if addr := b.n.address(string(id)); addr != "" {
+		return raft.ServerAddress(addr), nil
+	}
+	return "", fmt.Errorf("cannot find the address of node %s", id)
+}

@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/selfware/selfware/fsm"
+)
+
+// Submit puts a command through the log and gives its result. It works on the
+// leader only; elsewhere it fails with ErrNotLeader and nothing was tried. After
+// ErrUncertain, or when ctx ends, the command may have been done: the same
+// request id asks again safely.
+func (n *Node) Submit(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
+	l := n.leading.Load()
+	if l == nil {
+		return fsm.Result{}, n.notLeader()
+	}
+	done := make(chan outcome, 1)
+	p := &proposal{cmd: cmd, then: func(r fsm.Result, err error) {
+		done <- outcome{results: []fsm.Result{r}, err: err}
+	}}
+	select {
+	case l.proposals <- p:
+	case <-l.ctx.Done():
+		return fsm.Result{}, n.notLeader()
+	default:
+		return fsm.Result{}, ErrBusy
+	}
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return fsm.Result{}, o.err
+		}
+		return o.results[0], o.results[0].Err
+	case <-ctx.Done():
+		return fsm.Result{}, fmt.Errorf("%w (%v)", ErrUncertain, ctx.Err())
+	case <-n.over:
+		return fsm.Result{}, ErrUncertain
+	}
+}
+
+func (n *Node) notLeader() error {
+	id, addr := n.Leader()
+	if id == n.cfg.Self.ID {
+		id, addr = "", "" // it leads soon, not yet
+	}
+	return leaderError{id, addr}
+}
+
+// Verify returns nil if this node's replica holds every command that was
+// acknowledged, by any node, before the call: it leads, a majority still says
+// so, and it had caught up when its term began. A read after it is linearizable
+// (P6). Otherwise the error is ErrNotLeader.
+func (n *Node) Verify(ctx context.Context) error {
+	l := n.leading.Load()
+	if l == nil {
+		return n.notLeader()
+	}
+	f := n.raft.VerifyLeader()
+	done := make(chan error, 1)
+	n.wg.Go(func() { done <- f.Error() })
+	select {
+	case err := <-done:
+		if err != nil || n.leading.Load() != l {
+			return n.notLeader()
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot verify the leader: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/selfware/selfware/cluster/raftnet"
+	"github.com/selfware/selfware/cluster/raftstore"
+	"github.com/selfware/selfware/fsm"
+)
+
+// Recover makes the node whose store this is the only voter of its cluster, for
+// when the majority is lost for good. Entries that were not committed yet become
+// committed; what only the lost nodes had is gone. The generation rises, so no
+// epoch of before is ever used again. The node must not run. Every other node
+// must join again with an empty data dir.
+func Recover(store *raftstore.Store, id, addr string) error {
+	m := &recovery{replica: newReplica(func(error) {})}
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(id)
+	c.Logger = raftnet.Logger(nil)
+	_, trans := raft.NewInmemTransport(raft.ServerAddress(addr))
+	only := raft.Configuration{Servers: []raft.Server{{ID: c.LocalID, Address: raft.ServerAddress(addr)}}}
+	err := raft.RecoverCluster(c, m, store, store, store.Snapshots(), trans, only)
+	if err = errors.Join(err, m.failed); err != nil {
+		return fmt.Errorf("cannot recover the cluster: %w", err)
+	}
+	return nil
+}
+
+// recovery is a throw-away replica: it replays the log, then raises the
+// generation in the snapshot that RecoverCluster writes.
+type recovery struct {
+	*replica
+	failed error
+}
+
+// Apply is raft's.
+func (r *recovery) Apply(l *raft.Log) any {
+	if _, err := r.m.Apply(l.Index, l.Data); err != nil {
+		r.failed = errors.Join(r.failed, err)
+	}
+	return nil
+}
+
+// Snapshot is raft's.
+func (r *recovery) Snapshot() (raft.FSMSnapshot, error) {
+	if r.failed != nil {
+		return nil, r.failed
+	}
+	r.m.Raise()
+	return r.replica.Snapshot()
+}
+
+// Replay gives the state that a store holds, without changing the store:
+// its last snapshot and every entry after it, committed or not.
+func Replay(store *raftstore.Store) (*fsm.Machine, error) {
+	m := fsm.New()
+	from, err := loadLatest(store, m)
+	if err != nil {
+		return nil, err
+	}
+	last, err := store.LastIndex()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the log: %w", err)
+	}
+	first, err := store.FirstIndex()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the log: %w", err)
+	}
+	for i := max(first, from+1); i <= last && i > 0; i++ {
+		var l raft.Log
+		if err := store.GetLog(i, &l); err != nil {
+			return nil, fmt.Errorf("cannot read log entry %d: %w", i, err)
+		}
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		if _, err := m.Apply(l.Index, l.Data); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func loadLatest(store *raftstore.Store, m *fsm.Machine) (index uint64, err error) {
+	metas, err := store.Snapshots().List()
+	if err != nil || len(metas) == 0 {
+		return 0, err
+	}
+	meta, rc, err := store.Snapshots().Open(metas[0].ID)
+	if err != nil {
+		return 0, fmt.Errorf("cannot open snapshot %s: %w", metas[0].ID, err)
+	}
+	if err := (&replica{m: m, fatal: func(error) {}, watch: make(chan struct{})}).Restore(rc); err != nil {
+		return 0, err
+	}
+	return meta.Index, nil
+}

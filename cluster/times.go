@@ -1,0 +1,55 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/selfware/selfware/gossip"
+)
+
+// Times are the cluster's times of a profile; gossip.Timing has those of gossip.
+// They belong together, so nobody tunes them one by one.
+type Times struct {
+	// Raft's own (raft.Config).
+	Heartbeat, Election, Lease, Commit time.Duration
+	// Tick is how often the leader looks for what has become due.
+	Tick time.Duration
+	// Ping is how often the leader asks each session for a sign of life.
+	Ping time.Duration
+	// Grace is how long a node whose agent process is gone may take to come back.
+	Grace time.Duration
+	// Silence is the least time without a sign of life after which a node that
+	// gossip holds for dead is lost.
+	Silence time.Duration
+	// Unreachable is the time without a session after which a node is lost
+	// whatever gossip says: it can get no orders.
+	Unreachable time.Duration
+	// Steward is how often the voters are reviewed, Stable how long a node must
+	// be alive before it may vote.
+	Steward, Stable time.Duration
+}
+
+// TimesOf gives the times of a profile; those of lan for an unknown one.
+func TimesOf(p gossip.Profile) Times {
+	switch p {
+	case gossip.Fast:
+		return Times{
+			Heartbeat: 150 * time.Millisecond, Election: 150 * time.Millisecond, Lease: 100 * time.Millisecond,
+			Commit: 20 * time.Millisecond, Tick: 50 * time.Millisecond, Ping: 100 * time.Millisecond,
+			Grace: 150 * time.Millisecond, Silence: 600 * time.Millisecond, Unreachable: 10 * time.Second,
+			Steward: 200 * time.Millisecond, Stable: 500 * time.Millisecond,
+		}
+	case gossip.WAN:
+		return Times{
+			Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: time.Second,
+			Commit: 100 * time.Millisecond, Tick: 250 * time.Millisecond, Ping: 2 * time.Second,
+			Grace: time.Second, Silence: 8 * time.Second, Unreachable: 60 * time.Second,
+			Steward: time.Second, Stable: 5 * time.Second,
+		}
+	}
+	return Times{
+		Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 250 * time.Millisecond,
+		Commit: 50 * time.Millisecond, Tick: 100 * time.Millisecond, Ping: 400 * time.Millisecond,
+		Grace: 250 * time.Millisecond, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second,
+		Steward: 500 * time.Millisecond, Stable: time.Second,
+	}
+}

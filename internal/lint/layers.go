@@ -1,0 +1,171 @@
+package lint
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// below is everything that is put together by node, in no package of its own.
+var below = []string{
+	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link",
+	"runner", "gossip", "fsm", "agent", "api",
+	"cluster", "cluster/raftstore", "cluster/raftnet", "cluster/mux",
+}
+
+// layers says which of our packages each may import. Nothing imports upwards,
+// and agent and cluster know each other only through link.
+var layers = map[string][]string{
+	"supervisor":         {},
+	"supervisor/health":  {"supervisor"},
+	"supervisor/breaker": {},
+	"placement":          {"supervisor"},
+	"spec":               {"supervisor"},
+	"link":               {"supervisor"},
+	"runner":             {},
+	"gossip":             {},
+	"fsm":                {"supervisor", "supervisor/breaker"},
+	"agent":              {"supervisor", "supervisor/health", "link", "runner"},
+	"cluster": {
+		"supervisor", "supervisor/breaker", "placement", "fsm", "gossip", "link",
+		"cluster/raftstore", "cluster/raftnet", "cluster/mux",
+	},
+	"cluster/raftstore":       {},
+	"cluster/raftnet":         {},
+	"cluster/mux":             {},
+	"api":                     {"supervisor", "supervisor/breaker", "placement", "spec", "fsm", "cluster", "runner", "link"},
+	"node":                    below,
+	"cmd/selfware-node":       {"node", "api", "spec", "supervisor", "internal/bench"},
+	"internal/bench":          append([]string{"node"}, below...),
+	"internal/e2e":            append([]string{"node"}, below...),
+	"internal/lint":           {},
+	"internal/simtest":        append([]string{"node", "internal/simtest/simnet"}, below...),
+	"internal/simtest/*":      append([]string{"internal/simtest/simnet"}, below...),
+	"internal/simtest/simnet": {},
+	"examples/*":              {},
+	"jepsen-lite":             {"api", "supervisor"},
+	"jepsen-lite/*":           {"api", "supervisor"},
+}
+
+// strangers says who may import a third-party module. golang.org/x/sys is the
+// kernel's face and belongs where files, sockets and processes are.
+var strangers = map[string][]string{
+	"github.com/hashicorp/raft":           {"cluster", "cluster/*", "node", "internal/*"},
+	"github.com/hashicorp/raft-boltdb/v2": {"cluster", "cluster/*", "internal/*"},
+	"go.etcd.io/bbolt":                    {"cluster", "cluster/*", "internal/*"},
+	"github.com/hashicorp/go-hclog":       {"cluster", "cluster/*", "internal/*"},
+	"github.com/hashicorp/memberlist":     {"gossip", "internal/*"},
+	"github.com/fxamacker/cbor/v2":        {"link", "fsm", "gossip", "cluster", "cluster/*"},
+	"github.com/goccy/go-yaml":            {"spec"},
+	"github.com/danielgtaylor/huma/v2":    {"api"},
+	"github.com/urfave/cli/v2":            {"cmd/selfware-node"},
+	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "internal/*"},
+}
+
+// apart are pairs of which neither may reach the other by any way.
+var apart = [][2]string{{"agent", "cluster"}}
+
+// checkLayers reads every import of the shipped files against the lists.
+func checkLayers(t *tree) []finding {
+	var found []finding
+	graph := make(map[string][]string)
+	for _, s := range t.shipped() {
+		allowed, known := rule(layers, s.folder())
+		if !known {
+			found = append(found, s.found(s.file.Package,
+				"package %s is in no layer: say where it belongs, in layers of internal/lint", s.folder()))
+			continue
+		}
+		for _, spec := range s.file.Imports {
+			p := importPath(spec)
+			ours, ok := strings.CutPrefix(p, module+"/")
+			switch {
+			case ok && !slices.Contains(allowed, ours):
+				found = append(found, s.found(spec.Pos(), "%s may not import %s", s.folder(), ours))
+			case ok:
+			case isStranger(p) && !mayImportStranger(s.folder(), p):
+				found = append(found, s.found(spec.Pos(), "%s may not import %s", s.folder(), p))
+			}
+			if ok {
+				graph[s.folder()] = append(graph[s.folder()], ours)
+			}
+		}
+	}
+	return append(found, checkApart(graph)...)
+}
+
+// checkApart finds ways between packages that must not know each other, and
+// packages that reach themselves.
+func checkApart(graph map[string][]string) []finding {
+	var found []finding
+	for _, pair := range apart {
+		for _, way := range [][2]string{pair, {pair[1], pair[0]}} {
+			if reaches(graph, way[0], way[1]) {
+				found = append(found, finding{way[0], "reaches " + way[1] + " through its imports"})
+			}
+		}
+	}
+	for _, from := range slices.Sorted(maps.Keys(graph)) {
+		if reaches(graph, from, from) {
+			found = append(found, finding{from, "reaches itself through its imports"})
+		}
+	}
+	return found
+}
+
+// reaches tells whether a way of at least one import leads from one to the other.
+func reaches(graph map[string][]string, from, to string) bool {
+	seen := make(map[string]bool)
+	var visit func(string) bool
+	visit = func(at string) bool {
+		for _, next := range graph[at] {
+			if next == to {
+				return true
+			}
+			if !seen[next] {
+				seen[next] = true
+				if visit(next) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return visit(from)
+}
+
+// rule looks a folder up, first by name and then by the nearest "parent/*".
+func rule(rules map[string][]string, folder string) ([]string, bool) {
+	if allowed, ok := rules[folder]; ok {
+		return allowed, true
+	}
+	for at := folder; ; {
+		slash := strings.LastIndexByte(at, '/')
+		if slash < 0 {
+			return nil, false
+		}
+		at = at[:slash]
+		if allowed, ok := rules[at+"/*"]; ok {
+			return allowed, true
+		}
+	}
+}
+
+// isStranger tells a third-party path from the standard library's, whose first
+// element has no dot.
+func isStranger(p string) bool {
+	first, _, _ := strings.Cut(p, "/")
+	return strings.Contains(first, ".")
+}
+
+func mayImportStranger(folder, p string) bool {
+	for _, mod := range slices.Sorted(maps.Keys(strangers)) {
+		if within(p, mod) {
+			return slices.ContainsFunc(strangers[mod], func(who string) bool {
+				parent, all := strings.CutSuffix(who, "/*")
+				return who == folder || all && strings.HasPrefix(folder, parent+"/")
+			})
+		}
+	}
+	return false
+}

@@ -1,0 +1,160 @@
+package simproc
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Script says how the lives of one path behave. The zero value is a program
+// that starts at once, runs until it is stopped, and then ends at once.
+type Script struct {
+	// Latency is the time from Start to executing.
+	Latency time.Duration
+	// UpAfter is the time from executing to being up; for a program with a
+	// MinUptime the longer of the two counts.
+	UpAfter time.Duration
+	// Fail, if set, makes every start fail with these words after Latency.
+	Fail string
+	// Crashes makes the first lives of the path, wherever they run, exit with
+	// code 1 after CrashAfter.
+	Crashes    int
+	CrashAfter time.Duration
+	// Exit makes each further life exit with Code or Signal after ExitAfter.
+	Exit      bool
+	ExitAfter time.Duration
+	Code      int
+	Signal    string
+	// StopTime is the time from the stop signal to the end; beyond the
+	// program's grace it is killed. Hang never ends by the stop signal.
+	StopTime time.Duration
+	Hang     bool
+}
+
+// Life is one life in the World's log.
+type Life struct {
+	supervisor.Ref
+	Node  string
+	Env   []string
+	Begun time.Time // when the agent asked for it
+	Start time.Time // when it executed; zero: never
+	End   time.Time // zero: it runs
+	How   string    // how it ended
+}
+
+func (l *Life) String() string {
+	return fmt.Sprintf("%s@%v on %s from %v to %v: %s", l.Path, l.Epoch, l.Node, l.Start, l.End, l.How)
+}
+
+// World is the scripts and the lives of all nodes of a test.
+type World struct {
+	mu        sync.Mutex
+	scripts   map[string]Script
+	otherwise Script
+	begun     map[string]int // lives by path
+	lives     []*Life
+	pid       int
+}
+
+// NewWorld returns a world without lives, in which every program has the zero Script.
+func NewWorld() *World {
+	return &World{scripts: make(map[string]Script), begun: make(map[string]int)}
+}
+
+// Script sets how further lives of path behave.
+func (w *World) Script(path string, s Script) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scripts[path] = s
+}
+
+// Otherwise sets how lives of paths without a script behave.
+func (w *World) Otherwise(s Script) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.otherwise = s
+}
+
+// Lives is the log: every life that was ever asked for, in that order.
+func (w *World) Lives() []Life {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]Life, len(w.lives))
+	for i, l := range w.lives {
+		out[i] = *l
+	}
+	return out
+}
+
+// Running lists the lives that have not ended, in the order they were asked for.
+func (w *World) Running() []Life {
+	return slices.DeleteFunc(w.Lives(), func(l Life) bool { return !l.End.IsZero() })
+}
+
+// Repeats lists the lives whose epoch was begun more than once.
+func (w *World) Repeats() []Life {
+	seen := make(map[supervisor.Ref]bool)
+	var out []Life
+	for _, l := range w.Lives() {
+		if seen[l.Ref] {
+			out = append(out, l)
+		}
+		seen[l.Ref] = true
+	}
+	return out
+}
+
+// Overlaps lists the pairs of lives of one path that ran at the same time:
+// on one node, or on any two if anywhere is set.
+func (w *World) Overlaps(anywhere bool) []string {
+	var out []string
+	byPath := make(map[string][]Life)
+	for _, l := range w.Lives() {
+		for _, m := range byPath[l.Path] {
+			if (anywhere || l.Node == m.Node) && overlap(&l, &m) {
+				out = append(out, m.String()+" and "+l.String())
+			}
+		}
+		byPath[l.Path] = append(byPath[l.Path], l)
+	}
+	return out
+}
+
+func overlap(a, b *Life) bool {
+	endsBefore := func(x, y *Life) bool { return !x.End.IsZero() && !x.End.After(y.Begun) }
+	return !endsBefore(a, b) && !endsBefore(b, a)
+}
+
+// begin logs a new life and returns its script: its own copy, with the crash
+// that is its turn already in it.
+func (w *World) begin(node string, ref supervisor.Ref, env []string) (*Life, Script, int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s, ok := w.scripts[ref.Path]
+	if !ok {
+		s = w.otherwise
+	}
+	if w.begun[ref.Path] < s.Crashes {
+		s.Exit, s.ExitAfter, s.Code, s.Signal = true, s.CrashAfter, 1, ""
+	}
+	w.begun[ref.Path]++
+	w.pid++
+	l := &Life{Ref: ref, Node: node, Env: slices.Clone(env), Begun: time.Now()}
+	w.lives = append(w.lives, l)
+	return l, s, w.pid
+}
+
+func (w *World) executed(l *Life) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.Start = time.Now()
+}
+
+func (w *World) ended(l *Life, how string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.End, l.How = time.Now(), how
+}

@@ -1,0 +1,29 @@
+// Package node is one node put together: the data dir, gossip, the cluster, the
+// processes, the agent and the API, in the order in which they depend on each
+// other. It decides nothing itself.
+//
+// # The data dir
+//
+//	node.json   settings: id, name, addresses, labels; written once
+//	token       cluster id and key, mode 0600
+//	boot        how often the node has started
+//	raft/       log, vote, snapshots, and the id of the node they belong to
+//	logs/ run/  of the children (package runner)
+//	api.sock    the API on a unix socket
+//
+// Init and Join prepare it and are idempotent: a prepared dir is taken as it is,
+// conflicting settings are refused. A dir of another version, of another node,
+// or with its raft log missing is refused: a wiped disk is a new node.
+//
+// # Faults
+//
+//   - A port is taken, the disk is full, the dir is in use: Open fails and says
+//     which and what to do; nothing was started.
+//   - Any part fails while running: Run ends all others and returns why.
+//   - The process is killed: its children die with it (package runner); the next
+//     start finds leftovers and kills them.
+//
+// # Tests
+//
+// Tables of bad data dirs; the whole in internal/e2e with real processes.
+package node

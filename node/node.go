@@ -1,0 +1,284 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/selfware/selfware/agent"
+	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/cluster/mux"
+	"github.com/selfware/selfware/cluster/raftstore"
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/gossip"
+	"github.com/selfware/selfware/link"
+	"github.com/selfware/selfware/runner"
+)
+
+// Config is what Open needs besides the data dir.
+type Config struct {
+	// Logger may be nil: discard.
+	Logger  *slog.Logger
+	Version string
+	// Fatal is called when the node must not go on; nil logs and exits with 1.
+	Fatal func(error)
+}
+
+// Node is a whole node. Open it, then Run it.
+type Node struct {
+	settings Settings
+	log      *slog.Logger
+	self     link.Node
+
+	store   *raftstore.Store
+	gossip  *gossip.Gossip
+	cluster *cluster.Node
+	runner  *runner.Runner
+	agent   *agent.Agent
+	api     *api.Server
+
+	apiListeners []net.Listener
+	closers      []func() error
+}
+
+// Open takes the data dir and the ports and puts the parts together. After an
+// error nothing is held.
+func Open(dir string, c Config) (*Node, error) {
+	s, err := Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(err error) {
+			c.Logger.Error("the node must stop", "why", err)
+			os.Exit(1)
+		}
+	}
+	n := &Node{settings: s, log: c.Logger.With("node", s.Name)}
+	if err := n.open(dir, c); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *Node) open(dir string, c Config) error {
+	// The runner first: it holds the lock on the dir, and kills what an earlier
+	// start left behind.
+	var err error
+	if n.runner, err = runner.New(runner.Config{Dir: dir, Logger: n.log.With("part", "runner")}); err != nil {
+		return err
+	}
+	token, err := n.identify(dir, c.Version)
+	if err != nil {
+		return err
+	}
+	n.store, err = raftstore.Open(raftstore.Config{
+		Dir: filepath.Join(dir, "raft"), Logger: n.log.With("part", "raftstore"),
+	})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.store.Close)
+	if err := n.openGossip(token); err != nil {
+		return err
+	}
+	if err := n.openCluster(token, c.Fatal); err != nil {
+		return err
+	}
+	n.agent, err = agent.New(agent.Config{
+		Node: n.self, Runner: agent.Adapter(n.runner), Dial: n.cluster.Connect,
+		Silence: 6 * cluster.TimesOf(n.settings.Profile).Ping,
+		Seed:    n.self.BootSeq, Logger: n.log.With("part", "agent"),
+	})
+	if err != nil {
+		return err
+	}
+	return n.openAPI(dir, c.Version)
+}
+
+// identify counts this start and says who the node is.
+func (n *Node) identify(dir, version string) (mux.Token, error) {
+	text, err := Token(dir)
+	if err != nil {
+		return mux.Token{}, err
+	}
+	token, err := mux.ParseToken(text)
+	if err != nil {
+		return token, fmt.Errorf("%s: %w", filepath.Join(dir, "token"), err)
+	}
+	if token.ClusterID != n.settings.ClusterID {
+		return token, fmt.Errorf("cannot use %s: its token is of cluster %s, its settings of %s", dir, token.ClusterID, n.settings.ClusterID)
+	}
+	seq, err := bootSeq(dir)
+	if err != nil {
+		return token, err
+	}
+	if err := writeFile(filepath.Join(dir, "boot"), []byte(strconv.FormatUint(seq+1, 10)+"\n"), 0o600); err != nil {
+		return token, err
+	}
+	host, err := n.settings.advertised()
+	if err != nil {
+		return token, err
+	}
+	s := n.settings
+	cpu, memory := capacity(s)
+	n.self = link.Node{
+		ID: s.ID, Name: s.Name, Boot: randomHex(8), BootSeq: seq + 1,
+		Address: s.addr(host, 1), API: s.addr(host, 2), Gossip: s.addr(host, 0),
+		Labels: s.Labels, CPU: cpu, Memory: memory, Version: version,
+	}
+	return token, nil
+}
+
+func (n *Node) openGossip(t mux.Token) error {
+	host, _, _ := net.SplitHostPort(n.self.Gossip)
+	// Gossip and the cluster port use keys of their own, made from the token's.
+	key := sha256.Sum256(append([]byte("selfware gossip "), t.Key...))
+	var err error
+	n.gossip, err = gossip.New(gossip.Config{
+		NodeID: n.self.ID, BootID: n.self.Boot, BootSeq: n.self.BootSeq,
+		ClusterID: t.ClusterID, Key: key[:],
+		BindAddr: n.settings.Bind, BindPort: n.settings.Port, AdvertiseAddr: host, AdvertisePort: n.settings.Port,
+		Meta:    gossip.Meta{Name: n.self.Name, ClusterAddr: n.self.Address, APIAddr: n.self.API, Version: n.self.Version},
+		Profile: n.settings.Profile, Seeds: n.seeds, Logger: n.log.With("part", "gossip"),
+	})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, func() error { n.gossip.Shutdown(); return nil })
+	return nil
+}
+
+// seeds are the addresses of the settings and those of every node that the state
+// knows: either may be outdated, hardly both.
+func (n *Node) seeds() []string {
+	seeds := append([]string(nil), n.settings.Seeds...)
+	if n.cluster == nil {
+		return seeds
+	}
+	n.cluster.Machine().View(func(v fsm.View) {
+		for _, other := range v.Nodes() {
+			if other.ID != n.self.ID && other.Gossip != "" && other.State != fsm.NodeGone {
+				seeds = append(seeds, other.Gossip)
+			}
+		}
+	})
+	return seeds
+}
+
+func (n *Node) openCluster(t mux.Token, fatal func(error)) error {
+	lis, err := listen(n.settings.addr(n.settings.Bind, 1), "cluster")
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, lis.Close)
+	n.cluster, err = cluster.New(cluster.Config{
+		Self: n.self, ClusterID: t.ClusterID, Key: t.Key, Profile: n.settings.Profile,
+		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: lis, Gossip: n.gossip,
+		Fatal: fatal, Logger: n.log,
+	})
+	return err
+}
+
+func (n *Node) openAPI(dir, version string) error {
+	tcp, err := listen(n.settings.addr(n.settings.Bind, 2), "API")
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, tcp.Close)
+	os.Remove(Socket(dir)) // the runner's lock says that nobody serves it
+	unix, err := net.Listen("unix", Socket(dir))
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", Socket(dir), err)
+	}
+	n.closers = append(n.closers, unix.Close)
+	if err := os.Chmod(Socket(dir), 0o600); err != nil {
+		return err
+	}
+	n.apiListeners = []net.Listener{tcp, unix}
+	n.api, err = api.New(api.Config{
+		Cluster: n.cluster, Logs: n.runner, Self: n.self, Version: version, Logger: n.log.With("part", "api"),
+	})
+	return err
+}
+
+func listen(addr, what string) (net.Listener, error) {
+	lis, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %s (%s): address already in use; is another node running there? Stop it, or give another --bind", addr, what)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("cannot listen on %s (%s): this machine has no such address; give another --bind", addr, what)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s (%s): %w", addr, what, err)
+	}
+	return lis, nil
+}
+
+func (n *Node) close() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		if err := n.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Self is the node as others see it.
+func (n *Node) Self() link.Node { return n.self }
+
+// Run runs the node until ctx ends or a part fails. On the way out the children
+// stop first, then the agent says so, and only then the node leaves the others.
+func (n *Node) Run(ctx context.Context) error {
+	n.log.Info("node runs", "id", n.self.ID, "cluster", n.settings.ClusterID, "gossip", n.self.Gossip,
+		"cluster_port", n.self.Address, "api", n.self.API)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var errs []error
+	// stage starts a part whose life ends when the given context does; a part
+	// that ends early ends the node.
+	stage := func(ctx context.Context, name string, run func(context.Context) error) (stop func()) {
+		ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := run(ctx); err != nil {
+				mu.Lock()
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				mu.Unlock()
+			}
+			cancel()
+		}()
+		return func() { end(); <-done }
+	}
+	stops := []func(){
+		stage(ctx, "gossip", n.gossip.Run),
+		stage(ctx, "cluster", n.cluster.Run),
+		stage(ctx, "api", func(ctx context.Context) error { return n.api.Run(ctx, n.apiListeners...) }),
+		stage(ctx, "runner", n.runner.Run),
+		stage(ctx, "agent", n.agent.Run),
+	}
+	<-ctx.Done()
+	n.log.Info("node stops")
+	for i := len(stops) - 1; i >= 0; i-- {
+		if i == 0 {
+			_ = n.gossip.Leave(0)
+		}
+		stops[i]()
+	}
+	return errors.Join(append(errs, n.close())...)
+}

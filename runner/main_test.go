@@ -1,0 +1,211 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is the deadline of every wait for something real. It is reached only
+// by a test that fails.
+const patience = 20 * time.Second
+
+// TestMain makes the test binary serve as the helper that sets limits, and as
+// the node process that some tests kill.
+func TestMain(m *testing.M) {
+	MaybeExec()
+	switch os.Getenv("RUNNER_TEST_MODE") {
+	case "node":
+		nodeMain(os.Getenv("RUNNER_TEST_DIR"), os.Args[1:])
+	case "pid1":
+		pid1Main(os.Getenv("RUNNER_TEST_DIR"))
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// nodeMain runs each command as a child and prints a line when it is up.
+func nodeMain(dir string, commands []string) {
+	r, err := New(Config{Dir: dir})
+	if err != nil {
+		fmt.Println("cannot run:", err)
+		os.Exit(1)
+	}
+	for i, command := range commands {
+		argv, err := SplitCommand(command)
+		if err == nil {
+			err = r.Start(Spec{Key: fmt.Sprint(i), Name: fmt.Sprint("child", i), Argv: argv})
+		}
+		if err != nil {
+			fmt.Println("cannot run:", err)
+			os.Exit(1)
+		}
+	}
+	go func() {
+		for e := range r.Events() {
+			fmt.Println(e.Kind, e.PID)
+		}
+	}()
+	r.Run(context.Background())
+}
+
+// rig is a running Runner with a reader that waits for events.
+type rig struct {
+	testing.TB
+	*Runner
+	stop func() error // ends Run; once
+	seen []Event      // read, and not asked for yet
+}
+
+func newRig(t testing.TB, c Config) *rig {
+	t.Helper()
+	if c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	r, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	g := &rig{TB: t, Runner: r}
+	g.stop = func() error {
+		cancel()
+		g.stop = func() error { return nil }
+		return <-ended
+	}
+	t.Cleanup(func() {
+		if err := g.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// start starts s; key and name default to "c".
+func (g *rig) start(s Spec) {
+	g.Helper()
+	if s.Key == "" {
+		s.Key = "c"
+	}
+	if s.Name == "" {
+		s.Name = s.Key
+	}
+	if err := g.Start(s); err != nil {
+		g.Fatal(err)
+	}
+}
+
+// sh starts a shell command under key.
+func (g *rig) sh(key, command string) {
+	g.Helper()
+	g.start(Spec{Key: key, Argv: []string{"sh", "-c", command}})
+}
+
+// wait returns the first event of key that is one of kinds, and leaves others
+// for later. Any end of key that was not asked for is fatal.
+func (g *rig) wait(key string, kinds ...EventKind) Event {
+	g.Helper()
+	late := time.After(patience)
+	for i := 0; ; i++ {
+		for i >= len(g.seen) {
+			select {
+			case e, ok := <-g.Events():
+				if !ok {
+					g.Fatalf("events ended while waiting for %s of %s; seen: %v", kinds, key, g.seen)
+				}
+				g.seen = append(g.seen, e)
+			case <-late:
+				g.Fatalf("no %s of %s; seen: %v", kinds, key, g.seen)
+			}
+		}
+		e := g.seen[i]
+		if e.Key != key {
+			continue
+		}
+		for _, kind := range kinds {
+			if e.Kind == kind {
+				g.seen = append(g.seen[:i], g.seen[i+1:]...)
+				return e
+			}
+		}
+		if e.Kind == Exited || e.Kind == Failed {
+			g.Fatalf("waiting for %s: %s", kinds, e)
+		}
+	}
+}
+
+// output waits until a log of name is at least one whole line and want accepts
+// it, and returns it.
+func (g *rig) output(name, stream string, want func(string) bool) string {
+	g.Helper()
+	path := filepath.Join(g.cfg.Dir, "logs", name, stream+".log")
+	var text string
+	eventually(g, "output in "+path, func() bool {
+		b, _ := os.ReadFile(path)
+		text = string(b)
+		return strings.HasSuffix(text, "\n") && (want == nil || want(text))
+	})
+	return text
+}
+
+// run starts s, whose name is its key, waits for its end and returns what it
+// printed. It must exit with 0.
+func (g *rig) run(s Spec) string {
+	g.Helper()
+	g.start(s)
+	key := s.Key
+	if key == "" {
+		key = "c"
+	}
+	if e := g.wait(key, Exited, Failed); e.Kind != Exited || e.Code != 0 {
+		g.Fatalf("%s", e)
+	}
+	path := key + "/stdout.log"
+	eventually(g, "all output is written", func() bool {
+		g.logs.mu.Lock()
+		defer g.logs.mu.Unlock()
+		return g.logs.files[path] == nil
+	})
+	b, err := os.ReadFile(filepath.Join(g.cfg.Dir, "logs", path))
+	if err != nil {
+		g.Fatal(err)
+	}
+	return string(b)
+}
+
+// eventually polls ok until it holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not true: %s", what)
+		}
+	}
+}
+
+// running says whether pid exists and is no zombie.
+func running(pid int) bool {
+	stat, err := readStat(pid)
+	return err == nil && stat.state != 'Z'
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+func needProgram(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skip("needs", name)
+	}
+}

@@ -1,0 +1,102 @@
+package spec
+
+import (
+	"cmp"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// treeDraft is a tree as the file says it. Its spec has no children.
+type treeDraft struct {
+	spec     supervisor.Spec
+	children []*draft
+}
+
+// draft is a child as the file says it: what makes a worker and what makes a
+// supervisor stand side by side until it is known which of them it is. Its
+// spec has neither Program, Supervisor nor Children; sup is nil for a worker.
+type draft struct {
+	node     *node
+	spec     supervisor.ChildSpec
+	program  supervisor.Program
+	sup      *supervisor.SupervisorSpec
+	children []*draft
+}
+
+// given tells whether the file has a key of the child.
+func (d *draft) given(key string) bool {
+	_, ok := d.node.get(key)
+	return ok
+}
+
+// place is where to point for a key: at its value, else at the child.
+func (d *draft) place(key string) *node {
+	if p, ok := d.node.get(key); ok {
+		return p.value
+	}
+	return d.node
+}
+
+// build joins the parts.
+func (d *draft) build() supervisor.ChildSpec {
+	c := d.spec
+	if d.sup != nil {
+		sup := *d.sup
+		c.Supervisor, c.Placement = &sup, supervisor.Placement{}
+		c.Children = buildAll(d.children)
+		return c
+	}
+	program := d.program
+	c.Program = &program
+	return c
+}
+
+func buildAll(drafts []*draft) []supervisor.ChildSpec {
+	var children []supervisor.ChildSpec
+	for _, d := range drafts {
+		children = append(children, d.build())
+	}
+	return children
+}
+
+// draftTree is the inverse of build, for writing and comparing. What a spec
+// made by other hands leaves to defaults is filled in.
+func draftTree(s supervisor.Spec) *treeDraft {
+	t := &treeDraft{spec: s}
+	t.spec.Strategy = cmp.Or(s.Strategy, supervisor.OneForOne)
+	t.spec.Children = nil
+	for _, c := range s.Children {
+		t.children = append(t.children, draftChild(c))
+	}
+	return t
+}
+
+func draftChild(c supervisor.ChildSpec) *draft {
+	d := &draft{spec: c}
+	childTable.reset(d)
+	d.spec = c
+	d.spec.Program, d.spec.Supervisor, d.spec.Children = nil, nil, nil
+	d.spec.RestartType = cmp.Or(c.RestartType, supervisor.Permanent)
+	d.spec.Placement.Mode = cmp.Or(c.Placement.Mode, supervisor.SpreadOut)
+	if c.Program != nil {
+		d.program = *c.Program
+		d.program.StopSignal = cmp.Or(d.program.StopSignal, defaultSignal)
+		d.program.Grace = cmp.Or(d.program.Grace, supervisor.DefaultGrace)
+	}
+	if p := d.program.Probe; p != nil {
+		probe := *p
+		probe.Interval = cmp.Or(p.Interval, DefaultProbeInterval)
+		probe.Timeout = cmp.Or(p.Timeout, DefaultProbeTimeout)
+		probe.StartTimeout = cmp.Or(p.StartTimeout, DefaultStartTimeout)
+		d.program.Probe = &probe
+	}
+	if c.Supervisor != nil {
+		sup := *c.Supervisor
+		sup.Strategy = cmp.Or(sup.Strategy, supervisor.OneForOne)
+		d.sup = &sup
+		for _, child := range c.Children {
+			d.children = append(d.children, draftChild(child))
+		}
+	}
+	return d
+}

@@ -1,0 +1,71 @@
+package spec
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// Schema is the JSON Schema 2020-12 of a tree file, for editors. It follows the
+// tables that Parse follows; what needs more than one value (ids that stand
+// twice, apart_from, windows) only Parse can check.
+func Schema() []byte {
+	root := treeTable.schema()
+	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["title"] = "selfware tree"
+	child := childTable.schema()
+	child["oneOf"] = []any{
+		map[string]any{"required": []any{"run"}, "not": map[string]any{"anyOf": []any{
+			map[string]any{"required": []any{"supervisor"}}, map[string]any{"required": []any{"children"}}}}},
+		map[string]any{"required": []any{"supervisor"}, "not": map[string]any{"anyOf": workerKeys()}},
+	}
+	root["$defs"] = map[string]any{"child": child}
+	out, err := json.MarshalIndent(root, "", "  ")
+	if err != nil {
+		panic(err) // maps of plain values always marshal
+	}
+	return append(out, '\n')
+}
+
+// workerKeys are the keys that no supervisor has.
+func workerKeys() []any {
+	var keys []any
+	for _, e := range childTable.entries {
+		if e.worker {
+			keys = append(keys, map[string]any{"required": []any{e.name}})
+		}
+	}
+	return keys
+}
+
+// schema describes the map; a key that is not in it is refused.
+func (t *table[T]) schema() map[string]any {
+	properties := make(map[string]any, len(t.entries))
+	var required []any
+	for _, e := range t.entries {
+		properties[e.name] = e.schema
+		if e.required {
+			required = append(required, e.name)
+		}
+	}
+	s := map[string]any{"type": "object", "description": t.doc, "properties": properties, "additionalProperties": false}
+	if required != nil {
+		s["required"] = required
+	}
+	return s
+}
+
+// defaultOf turns a default as written into a JSON value; nil if there is none.
+// A whole map by default is not repeated: the defaults stand at its keys.
+func defaultOf(written string) any {
+	if n, err := strconv.Atoi(written); err == nil {
+		return n
+	}
+	if written == "" || written == `""` {
+		return nil
+	}
+	if strings.HasPrefix(written, "{") {
+		return map[string]any{}
+	}
+	return strings.Trim(written, `"`)
+}

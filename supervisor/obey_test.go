@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// obey does the next thing that the tree asks for, as a leader and its agents
+// would when nothing goes wrong, and says what it did: place the first life that
+// waits for a node, else stop or start what a node is ordered to, in list order;
+// when all else is done, wait until the next back-off is over. New places are on
+// the given nodes; orders are obeyed on all. False: there was nothing to do.
+func (r *rig) obey(nodes []string) (bool, string) {
+	r.Helper()
+	for _, req := range r.tree.Unplaced() {
+		if node := r.choose(req, nodes); node != "" {
+			r.must(Assign{Path: req.Path, Epoch: req.Epoch, Node: node})
+			return true, ""
+		}
+	}
+	var wake time.Duration
+	for _, node := range slices.Sorted(maps.Keys(r.tree.onNode)) {
+		for _, o := range r.tree.Orders(node) {
+			status, _ := r.tree.Child(o.Path)
+			switch {
+			case o.Action == Halt:
+				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventExited, Reason: ExitNormal})
+				return true, fmt.Sprintf("stop %s on %s", o.Path, node)
+			case status.Phase == PhaseRunning || status.Phase == PhaseStopping:
+			case o.NotBefore > r.now:
+				if wake == 0 || o.NotBefore < wake {
+					wake = o.NotBefore
+				}
+			default:
+				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventStarted, PID: 7})
+				return true, fmt.Sprintf("start %s on %s", o.Path, node)
+			}
+		}
+	}
+	if wake == 0 {
+		return false, ""
+	}
+	r.now = wake
+	return true, fmt.Sprintf("at %v", wake)
+}
+
+// choose gives the node that was named, else the one before, else the one with
+// the fewest children; the first of equals. None, if all are to be avoided.
+func (r *rig) choose(req Request, nodes []string) string {
+	best := ""
+	for _, node := range nodes {
+		switch {
+		case req.Only != "" && req.Only != node, slices.Contains(req.Avoid, node):
+		case node == req.Last || node == req.Only:
+			return node
+		case best == "" || len(r.tree.On(node)) < len(r.tree.On(best)):
+			best = node
+		}
+	}
+	return best
+}
+
+// must gives an input that the tree cannot refuse.
+func (r *rig) must(in Input) {
+	r.Helper()
+	if _, err := r.step(in); err != nil {
+		r.Fatalf("%+v: %v", in, err)
+	}
+}

@@ -1,0 +1,218 @@
+package supervisor
+
+import (
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var allNodes = []string{"n1", "n2", "n3", "n4"}
+
+// TestProperties: whatever a tree goes through, step's checks and the ones below
+// hold after each input, and once the faults stop it comes to run.
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWalk(rt, drawSpec(rt))
+		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
+			w.random(rt)
+		}
+		w.heal()
+	})
+}
+
+// walk is a random walk of a tree. It knows what an operator stopped.
+type walk struct {
+	*rig
+	stopped map[string]bool
+	given   map[Ref]Action
+}
+
+func newWalk(f failer, spec Spec) *walk {
+	r, err := newRig(f, spec)
+	if err != nil {
+		f.Fatalf("%v", err)
+	}
+	w := &walk{rig: r, stopped: make(map[string]bool), given: make(map[Ref]Action)}
+	w.try(Start{Path: spec.Name})
+	return w
+}
+
+// random does one thing: most often what is ordered, else whatever may happen.
+func (w *walk) random(rt *rapid.T) {
+	switch rapid.IntRange(0, 9).Draw(rt, "do") {
+	case 0:
+		w.now += pauses.Draw(rt, "pause")
+		w.refresh()
+	case 1, 2, 3, 4:
+		w.obey(allNodes)
+		w.checkGroups()
+		w.checkStopped()
+	default:
+		in := w.drawInput(rt)
+		if err := w.try(in); err == nil && rapid.Bool().Draw(rt, "again") {
+			w.again(in)
+		}
+	}
+}
+
+// try gives an input, and follows what it means for what is stopped.
+func (w *walk) try(in Input) error {
+	w.Helper()
+	wasDown := make(map[string]bool)
+	for path, n := range w.tree.byPath {
+		wasDown[path] = n.worker() || n.down != ""
+	}
+	_, err := w.step(in)
+	if err == nil {
+		w.follow(in, wasDown)
+	}
+	w.checkGroups()
+	w.checkStopped()
+	return err
+}
+
+// again: an event or an assignment that was taken is stale when it is repeated.
+func (w *walk) again(in Input) {
+	w.Helper()
+	switch in.(type) {
+	case ChildEvent, Assign:
+		if err := w.try(in); !errors.Is(err, ErrStale) {
+			w.Fatalf("%+v was taken twice (P7): %v", in, err)
+		}
+	}
+}
+
+func (w *walk) follow(in Input, wasDown map[string]bool) {
+	switch in := in.(type) {
+	case Stop:
+		for path, n := range w.tree.byPath {
+			if n.worker() && n.parent != nil && underPath(path, in.Path) {
+				w.stopped[path] = true
+			}
+		}
+	case Start:
+		if in.By != RetryBy {
+			w.forget(in.Path)
+		}
+	case Restart:
+		if wasDown[in.Path] {
+			w.forget(in.Path)
+		}
+	case Edit:
+		for path := range w.stopped {
+			if n := w.tree.byPath[path]; n == nil || n.parent == nil {
+				delete(w.stopped, path)
+			}
+		}
+	}
+}
+
+func (w *walk) forget(top string) {
+	for path := range w.stopped {
+		if underPath(path, top) {
+			delete(w.stopped, path)
+		}
+	}
+}
+
+// checkStopped: what an operator stopped stays stopped (P11).
+func (w *walk) checkStopped() {
+	w.Helper()
+	for path := range w.stopped {
+		if n := w.tree.byPath[path]; !n.life.stopped() {
+			w.Fatalf("%s was stopped and is %s, then %q (P11)", path, n.life.Phase, n.life.Then)
+		}
+	}
+}
+
+// checkGroups: an order is given when its turn has come, neither before nor after
+// (P4); the rule is spelled out here over the whole tree.
+func (w *walk) checkGroups() {
+	w.Helper()
+	given := make(map[Ref]Action)
+	for _, n := range w.tree.root.workers() {
+		ref, l := Ref{n.path, n.life.Epoch}, &n.life
+		switch {
+		case l.Phase == PhaseStarting && l.Released:
+			if given[ref] = Run; w.given[ref] != Run && !turnToStart(n) {
+				w.Fatalf("%s may start before its turn", n.path)
+			}
+		case l.Phase == PhaseStarting && turnToStart(n):
+			w.Fatalf("%s waits to start for nothing", n.path)
+		case l.Phase == PhaseStopping && l.Halted:
+			if given[ref] = Halt; w.given[ref] != Halt && !turnToStop(n) {
+				w.Fatalf("%s is to stop before its turn", n.path)
+			}
+		case l.Phase == PhaseStopping && turnToStop(n):
+			w.Fatalf("%s waits to stop for nothing", n.path)
+		}
+	}
+	w.given = given
+}
+
+// turnToStart: in each supervisor above that orders its children, those before
+// are where they stay, and nothing of the same batch ends below another child.
+func turnToStart(n *node) bool {
+	for x := n; x.parent != nil; x = x.parent {
+		for i, y := range x.parent.children {
+			if x.parent.strategy == OneForOne || y == x {
+				continue
+			}
+			for _, w := range y.workers() {
+				ends := w.life.Phase == PhaseStopping && w.life.Next == n.life.Epoch
+				if ends || i < x.pos && !w.life.settled() {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// turnToStop: in each supervisor above that orders its children, nothing ends
+// below a later child.
+func turnToStop(n *node) bool {
+	for x := n; x.parent != nil; x = x.parent {
+		if x.parent.strategy == OneForOne {
+			continue
+		}
+		for _, y := range x.parent.children[x.pos+1:] {
+			for _, w := range y.workers() {
+				if w.life.Phase == PhaseStopping {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// heal: no more faults. In a bounded number of steps, every permanent child of a
+// supervisor that is neither failed nor stopped runs, and nothing is left to do.
+func (w *walk) heal() {
+	w.Helper()
+	if w.tree.failed {
+		w.must(Start{Path: w.tree.Name(), By: "ann"})
+	}
+	bound := 10*len(w.tree.byPath) + 20
+	for did := true; did; bound-- {
+		if bound == 0 {
+			w.Fatalf("the tree does not settle (P5): %+v", w.tree.Children())
+		}
+		did, _ = w.obey(allNodes)
+		w.checkGroups()
+	}
+	w.refresh()
+	for path, n := range w.tree.byPath {
+		l := &n.life
+		switch {
+		case !n.worker():
+		case !l.settled():
+			w.Fatalf("%s is left %s (P5)", path, l.Phase)
+		case l.stopped() || n.parent.down != "":
+		case n.spec.RestartType == Permanent && l.Phase != PhaseRunning:
+			w.Fatalf("%s is permanent and left %s (P5)", path, l.Phase)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// This file draws random trees and random inputs.
+
+var (
+	strategies   = rapid.SampledFrom([]Strategy{OneForOne, OneForAll, RestForOne})
+	restartTypes = rapid.SampledFrom([]RestartType{Permanent, Permanent, Transient, Temporary})
+	anyNode      = rapid.SampledFrom([]string{"n1", "n2", "n3", "n4"})
+	pauses       = rapid.SampledFrom([]time.Duration{
+		0, 0, time.Nanosecond, time.Second, 2 * time.Second, 10 * time.Second, time.Minute,
+	})
+)
+
+func drawPolicy(rt *rapid.T) RestartPolicy {
+	p := RestartPolicy{
+		MaxRestarts: rapid.IntRange(0, 5).Draw(rt, "max"),
+		MaxSeconds:  time.Duration(rapid.IntRange(1, 30).Draw(rt, "seconds")) * time.Second,
+	}
+	switch rapid.IntRange(0, 3).Draw(rt, "backoff") {
+	case 0:
+		p.Backoff = Backoff{Kind: Fixed, Base: time.Second}
+	case 1:
+		p.Backoff = Backoff{Kind: Exponential, Base: time.Second, Max: 5 * time.Second}
+	}
+	return p
+}
+
+// drawSpec draws a tree of at most 12 children, 4 levels deep. Ids come from a
+// small set, so that two trees have children in common.
+func drawSpec(rt *rapid.T) Spec {
+	left := 12
+	return Spec{
+		Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt),
+		Children: drawChildren(rt, 1, &left),
+	}
+}
+
+func drawChildren(rt *rapid.T, depth int, left *int) []ChildSpec {
+	ids := rapid.Permutation([]string{"a", "b", "c", "d"}).Draw(rt, "ids")
+	var children []ChildSpec
+	for _, id := range ids[:rapid.IntRange(1, 4).Draw(rt, "children")] {
+		if *left == 0 {
+			break
+		}
+		*left--
+		children = append(children, drawChild(rt, id, depth, left))
+	}
+	return children
+}
+
+func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
+	c := ChildSpec{ID: id, RestartType: restartTypes.Draw(rt, "type")}
+	if rapid.IntRange(0, 3).Draw(rt, "override") == 0 {
+		n := rapid.IntRange(0, 5).Draw(rt, "max_restarts")
+		c.MaxRestarts = &n
+	}
+	if depth < 4 && rapid.IntRange(0, 2).Draw(rt, "kind") == 0 {
+		c.ID += "s" // an id of its own: a worker cannot turn into a supervisor
+		c.Supervisor = &SupervisorSpec{Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
+		c.Children = drawChildren(rt, depth+1, left)
+		return c
+	}
+	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")
+	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}
+	if rapid.IntRange(0, 4).Draw(rt, "places") == 0 {
+		c.Placement.Nodes = []string{"n2"}
+	}
+	return c
+}
+
+// drawPath draws a path of the tree, or now and then one it does not have.
+func (r *rig) drawPath(rt *rapid.T) string {
+	paths := append(slices.Sorted(maps.Keys(r.tree.byPath)), "t/nobody")
+	return rapid.SampledFrom(paths).Draw(rt, "path")
+}
+
+// drawEpoch draws the child's epoch, or one before it, or one that never was.
+func (r *rig) drawEpoch(rt *rapid.T, path string) Epoch {
+	status, _ := r.tree.Child(path)
+	switch rapid.IntRange(0, 7).Draw(rt, "epoch") {
+	case 0:
+		return rapid.SampledFrom(append(slices.Clone(r.lives[path]), 0)).Draw(rt, "old")
+	case 1:
+		return status.Epoch + 1
+	}
+	return status.Epoch
+}
+
+func (r *rig) drawEvent(rt *rapid.T) Input {
+	ev := ChildEvent{Path: r.drawPath(rt)}
+	ev.Epoch = r.drawEpoch(rt, ev.Path)
+	switch rapid.IntRange(0, 7).Draw(rt, "event") {
+	case 0:
+		ev.Type, ev.PID = EventSpawned, 5
+	case 1, 2:
+		ev.Type, ev.PID = EventStarted, 6
+	case 3:
+		ev.Type, ev.Reason = EventExited, ExitNormal
+	case 4:
+		ev.Type, ev.Detail = EventCrashed, "no such file"
+	case 5:
+		ev.Type = "heartbeat"
+	default:
+		ev.Type, ev.Reason, ev.Signal = EventExited, ExitKilled, "SIGKILL"
+	}
+	return ev
+}
+
+func (r *rig) drawLoss(rt *rapid.T) Input {
+	in := NodeLost{Node: anyNode.Draw(rt, "node"), Reason: "silent", Restarted: rapid.Bool().Draw(rt, "restarted")}
+	for _, path := range r.tree.On(in.Node) {
+		if rapid.IntRange(0, 2).Draw(rt, "keep") == 0 {
+			in.Keep = append(in.Keep, Ref{path, r.drawEpoch(rt, path)})
+		}
+	}
+	return in
+}
+
+func (r *rig) drawVerb(rt *rapid.T) Input {
+	path := r.drawPath(rt)
+	switch rapid.IntRange(0, 5).Draw(rt, "verb") {
+	case 0:
+		return Stop{Path: path, By: "ann"}
+	case 1:
+		return Restart{Path: path, By: "ann"}
+	case 2:
+		return Move{Path: path, By: "ann"}
+	case 3:
+		return Move{Path: path, To: anyNode.Draw(rt, "to"), By: "ann"}
+	case 4:
+		return Start{Path: path, By: RetryBy}
+	}
+	return Start{Path: path, By: "ann"}
+}
+
+// drawEdit changes a little of the present spec, or all of it.
+func (r *rig) drawEdit(rt *rapid.T) Input {
+	if rapid.Bool().Draw(rt, "new") {
+		return Edit{Spec: drawSpec(rt), By: "ann"}
+	}
+	spec := r.tree.Spec()
+	spec.Children = slices.Clone(spec.Children)
+	if len(spec.Children) == 0 {
+		return Edit{Spec: spec, By: "ann"}
+	}
+	i := rapid.IntRange(0, len(spec.Children)-1).Draw(rt, "child")
+	switch c := &spec.Children[i]; {
+	case rapid.Bool().Draw(rt, "remove"):
+		spec.Children = slices.Delete(spec.Children, i, i+1)
+	case c.Program != nil:
+		c.Program = &Program{Argv: []string{fmt.Sprint("v", r.index)}}
+	default:
+		c.Children = nil
+	}
+	return Edit{Spec: spec, By: "ann"}
+}
+
+// drawInput draws anything that may happen to a tree.
+func (r *rig) drawInput(rt *rapid.T) Input {
+	switch rapid.IntRange(0, 19).Draw(rt, "input") {
+	case 0, 1:
+		path := r.drawPath(rt)
+		return Assign{Path: path, Epoch: r.drawEpoch(rt, path), Node: anyNode.Draw(rt, "node")}
+	case 2, 3:
+		return r.drawLoss(rt)
+	case 4:
+		return Drain{Node: anyNode.Draw(rt, "node")}
+	case 5, 6, 7:
+		return r.drawVerb(rt)
+	case 8, 9:
+		return r.drawEdit(rt)
+	}
+	return r.drawEvent(rt)
+}
+
+// underPath tells whether path is at or below top.
+func underPath(path, top string) bool { return path == top || strings.HasPrefix(path, top+"/") }

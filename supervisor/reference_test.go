@@ -1,0 +1,134 @@
+package supervisor
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// naive is OTP's rule for a flat tree in the plainest words: it keeps every charge
+// for ever and counts those in the window each time.
+type naive struct {
+	spec    Spec
+	alive   map[string]bool // runs, or is about to
+	charges map[string][]time.Duration
+	failed  bool
+}
+
+func newNaive(spec Spec) *naive {
+	m := &naive{spec: spec}
+	m.start()
+	return m
+}
+
+func (m *naive) path(c ChildSpec) string { return m.spec.Name + "/" + c.ID }
+
+func (m *naive) start() {
+	m.failed, m.alive, m.charges = false, make(map[string]bool), make(map[string][]time.Duration)
+	for _, c := range m.spec.Children {
+		m.alive[m.path(c)] = true
+	}
+}
+
+// end says what becomes of each child when the one at pos has ended.
+func (m *naive) end(pos int, normal bool, now time.Duration) map[string]Verdict {
+	c := m.spec.Children[pos]
+	path := m.path(c)
+	switch {
+	case c.RestartType != Permanent && normal:
+		m.alive[path] = false
+		return map[string]Verdict{path: VerdictFinish}
+	case c.RestartType == Temporary:
+		m.alive[path] = false
+		return map[string]Verdict{path: VerdictFail}
+	}
+	used, budget := 0, m.spec.RestartPolicy.MaxRestarts
+	for _, at := range m.charges[path] {
+		if now-at <= m.spec.RestartPolicy.MaxSeconds {
+			used++
+		}
+	}
+	if c.MaxRestarts != nil {
+		budget = *c.MaxRestarts
+	}
+	if used+1 > budget {
+		m.failed = true
+		return map[string]Verdict{path: VerdictEscalate, m.spec.Name: VerdictFail}
+	}
+	m.charges[path] = append(m.charges[path], now)
+	return m.group(pos)
+}
+
+func (m *naive) group(pos int) map[string]Verdict {
+	verdicts := make(map[string]Verdict)
+	for i, c := range m.spec.Children {
+		path := m.path(c)
+		switch strategy := m.spec.Strategy; {
+		case i == pos:
+			verdicts[path] = VerdictRestart
+		case strategy == OneForOne, strategy == RestForOne && i < pos:
+		case c.RestartType != Temporary:
+			verdicts[path], m.alive[path] = VerdictRestart, true
+		case m.alive[path]:
+			verdicts[path], m.alive[path] = VerdictStop, false
+		}
+	}
+	return verdicts
+}
+
+// TestReference compares the verdicts of the tree with those of the naive model.
+func TestReference(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		spec := drawFlat(rt)
+		w, model := newWalk(rt, spec), newNaive(spec)
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 5).Draw(rt, "do") {
+			case 0:
+				w.now += pauses.Draw(rt, "pause")
+			case 1, 2:
+				w.obey(allNodes)
+			default:
+				compare(rt, w, model)
+			}
+		}
+	})
+}
+
+func drawFlat(rt *rapid.T) Spec {
+	left := 4
+	spec := Spec{Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
+	spec.Children = drawChildren(rt, 4, &left)
+	for i := range spec.Children {
+		spec.Children[i].MoveAfter = 0
+	}
+	return spec
+}
+
+// compare ends one life, or starts the tree again if it has failed.
+func compare(rt *rapid.T, w *walk, model *naive) {
+	if model.failed {
+		w.must(Start{Path: "t", By: "ann"})
+		model.start()
+		return
+	}
+	pos := rapid.IntRange(0, len(model.spec.Children)-1).Draw(rt, "child")
+	path := model.path(model.spec.Children[pos])
+	if l := w.tree.byPath[path].life; !l.held() || l.Phase == PhaseStopping {
+		return
+	}
+	normal := rapid.IntRange(0, 3).Draw(rt, "normal") == 0
+	ev := ChildEvent{Path: path, Epoch: w.tree.byPath[path].life.Epoch, Type: EventExited, Reason: ExitError, Code: 1}
+	if normal {
+		ev.Reason, ev.Code = ExitNormal, 0
+	}
+	got := make(map[string]Verdict)
+	ds, err := w.step(ev)
+	for _, d := range ds {
+		got[d.Path] = d.Verdict
+	}
+	if want := model.end(pos, normal, w.now); err != nil || !maps.Equal(got, want) {
+		rt.Fatalf("%s ends at %v (normal: %v): %v %v, the model says %v", path, w.now, normal, err, got, want)
+	}
+}

@@ -1,0 +1,337 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// failer is what *testing.T, *testing.B and *rapid.T share.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// rig drives one tree the way the replicated state does: a log index and a
+// cluster time with each input. It hands every input to a restored copy as well,
+// and checks after every input whatever must hold of any tree at any time.
+type rig struct {
+	failer
+	tree  *Tree
+	twin  *Tree // restored from tree's state at some time, and fed the same since
+	now   time.Duration
+	index uint64
+	last  Input
+	log   []entry
+	// lives are the epochs that each path has had, oldest first.
+	lives map[string][]Epoch
+	// charges are the times charged to each path, and never pruned.
+	charges map[string][]time.Duration
+}
+
+// entry is one input as the log holds it.
+type entry struct {
+	in Input
+	at Stamp
+}
+
+func newRig(f failer, spec Spec) (*rig, error) {
+	tree, err := NewTree(spec)
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{
+		failer: f, tree: tree,
+		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration),
+	}
+	r.refresh()
+	return r, nil
+}
+
+// encode gives the bytes of a tree's whole state.
+func encode(f failer, t *Tree) string {
+	f.Helper()
+	return marshal(f, t.State())
+}
+
+// brief is encode without the history, which is most of it.
+func brief(f failer, t *Tree) string {
+	f.Helper()
+	s := t.State()
+	for i := range s.Nodes {
+		s.Nodes[i].History = nil
+	}
+	for i := range s.Leaving {
+		s.Leaving[i].History = nil
+	}
+	s.History = nil
+	return marshal(f, s)
+}
+
+func marshal(f failer, s State) string {
+	f.Helper()
+	data, err := json.Marshal(s)
+	if err != nil {
+		f.Fatalf("cannot encode the state: %v", err)
+	}
+	return string(data)
+}
+
+// restore makes a tree from the bytes of another's state, as a replica does from
+// a snapshot.
+func restore(f failer, data string) *Tree {
+	f.Helper()
+	var s State
+	if err := json.Unmarshal([]byte(data), &s); err != nil {
+		f.Fatalf("cannot decode the state: %v", err)
+	}
+	t, err := FromState(s)
+	if err != nil {
+		f.Fatalf("cannot restore: %v", err)
+	}
+	t.Changed() // all of it, after a restore
+	return t
+}
+
+// refresh makes a new twin, and checks that it is one, derived figures included.
+func (r *rig) refresh() {
+	r.Helper()
+	data := encode(r, r.tree)
+	if old := r.twin; old != nil && encode(r, old) != data {
+		r.Fatalf("the restored tree has come to differ (P8):\n%s\n%s", data, encode(r, old))
+	}
+	r.twin = restore(r, data)
+	if again := encode(r, r.twin); again != data {
+		r.Fatalf("a restored tree differs (P8):\n%s\n%s", data, again)
+	}
+	if a, b := batches(r.tree), batches(r.twin); !maps.Equal(a, b) {
+		r.Fatalf("lives that end, by batch: %v; a recount gives %v", a, b)
+	}
+}
+
+// batches are the counts of lives that end, by batch and path.
+func batches(t *Tree) map[string]int {
+	counts := make(map[string]int)
+	for b, n := range t.stopping {
+		counts[fmt.Sprintf("%v under %s", b.epoch, b.under.path)] = n
+	}
+	return counts
+}
+
+// step gives the tree and its twin one input, and checks everything about it.
+func (r *rig) step(in Input) ([]Decision, error) {
+	r.Helper()
+	r.index++
+	r.last = in
+	at := Stamp{Index: r.index, Time: r.now}
+	r.log = append(r.log, entry{in, at})
+	before, seen := brief(r, r.tree), views(r.tree)
+	ds, err := r.tree.Step(in, at)
+	twinDs, twinErr := r.twin.Step(in, at)
+	after := brief(r, r.tree)
+	if err != nil && (after != before || len(ds) > 0) {
+		r.Fatalf("%+v failed (%v) and yet changed the tree:\n%s\n%s", in, err, before, after)
+	}
+	if err != nil && !errors.Is(err, ErrStale) && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrRefused) {
+		r.Fatalf("%+v: error of no known kind: %v", in, err)
+	}
+	changed, twinChanged := sortedChanges(r.tree), sortedChanges(r.twin)
+	if fmt.Sprint(err) != fmt.Sprint(twinErr) || !reflect.DeepEqual(ds, twinDs) || after != brief(r, r.twin) ||
+		!slices.Equal(changed, twinChanged) {
+		r.Fatalf("a restored tree answers %+v otherwise (P8):\n%v %+v %v\n%v %+v %v\n%s\n%s",
+			in, err, ds, changed, twinErr, twinDs, twinChanged, after, brief(r, r.twin))
+	}
+	r.checkChanged(seen, changed)
+	r.checkDecisions(ds, at)
+	r.checkTree()
+	return ds, err
+}
+
+func sortedChanges(t *Tree) []string {
+	paths := t.Changed()
+	slices.Sort(paths)
+	return paths
+}
+
+// view is what others see of one child.
+type view struct {
+	status  Status
+	order   Order
+	host    string
+	request Request
+	ordered bool
+	waiting bool
+}
+
+func views(t *Tree) map[string]view {
+	all := make(map[string]view, len(t.byPath))
+	for path := range t.byPath {
+		var v view
+		v.status, _ = t.Child(path)
+		v.host, v.order, v.ordered = t.Order(path)
+		v.request, v.waiting = t.Request(path)
+		all[path] = v
+	}
+	return all
+}
+
+// checkChanged: whatever looks different now, Changed has named.
+func (r *rig) checkChanged(before map[string]view, changed []string) {
+	r.Helper()
+	after := views(r.tree)
+	for path, v := range after {
+		if old, ok := before[path]; (!ok || !reflect.DeepEqual(old, v)) && !slices.Contains(changed, path) {
+			r.Fatalf("%s changed and Changed() does not say so: %+v, before %+v", path, v, old)
+		}
+	}
+	for path := range before {
+		if _, ok := after[path]; !ok && !before[path].status.Supervisor && !slices.Contains(changed, path) {
+			r.Fatalf("%s left and Changed() does not say so", path)
+		}
+	}
+}
+
+// begins are the verdicts that settle what becomes of a child. Step gives one of
+// them at most to each child; a confirmation or an escalation may come before it.
+var begins = []Verdict{VerdictStart, VerdictRestart, VerdictMove, VerdictFinish, VerdictFail, VerdictStop, VerdictRemove}
+
+// checkDecisions: each explains itself, one per child (P1, P7), and no window is
+// exceeded: the charge that would do so escalates, and no other does (P3, P10).
+func (r *rig) checkDecisions(ds []Decision, at Stamp) {
+	r.Helper()
+	decided := make(map[string]bool)
+	for _, d := range ds {
+		if d.Stamp != at || d.Sentence == "" || d.Cause.Kind == "" || d.Path == "" {
+			r.Fatalf("a decision that explains nothing: %+v", d)
+		}
+		if slices.Contains(begins, d.Verdict) {
+			if decided[d.Path] {
+				r.Fatalf("%s is decided on twice: %+v", d.Path, ds)
+			}
+			decided[d.Path] = true
+		}
+		r.checkCharge(d)
+	}
+	for path, n := range r.tree.byPath {
+		if n.worker() && n.window == nil {
+			r.charges[path] = nil
+		}
+	}
+}
+
+// checkCharge counts the charges in the window anew, from the list of all.
+func (r *rig) checkCharge(d Decision) {
+	r.Helper()
+	charged := d.After.Used != d.Before.Used
+	if !charged && d.Verdict != VerdictEscalate {
+		return
+	}
+	used := 0
+	for _, c := range r.charges[d.Path] {
+		if c >= d.Time-d.Before.Period {
+			used++
+		}
+	}
+	switch over := used >= d.Before.Max; {
+	case used != d.Before.Used:
+		r.Fatalf("%s: %d charges in its window, not %d: %+v", d.Path, used, d.Before.Used, d)
+	case over != (d.Verdict == VerdictEscalate):
+		r.Fatalf("%s: %d charges of %d and the verdict is %s (P10)", d.Path, used, d.Before.Max, d.Verdict)
+	case charged && d.After.Used != used+1:
+		r.Fatalf("%s: charged more than once: %+v", d.Path, d)
+	}
+	if charged {
+		r.charges[d.Path] = append(r.charges[d.Path], d.Time)
+	}
+}
+
+// checkTree holds the tree's derived figures against a recount, and the epochs
+// against those seen before.
+func (r *rig) checkTree() {
+	r.Helper()
+	t := r.tree
+	counts := recounted(t)
+	onNode := make(map[string][]string)
+	for path, n := range t.byPath {
+		if n.path != path {
+			r.Fatalf("%s is filed under %s", n.path, path)
+		}
+		if n.parent == nil && n != t.root && n.life.Phase != PhaseStopping {
+			r.Fatalf("%s left the tree, has no life that ends and is still there", path)
+		}
+		if c := counts[n]; (n == t.root || n.parent != nil) && c != [2]int{n.unsettled, n.ending} {
+			r.Fatalf("%s counts %d unsettled and %d ending; a recount gives %v", path, n.unsettled, n.ending, c)
+		}
+		if n.worker() {
+			r.checkLife(n)
+		}
+		if n.life.Node != "" {
+			onNode[n.life.Node] = append(onNode[n.life.Node], path)
+		}
+	}
+	r.checkIndexes(onNode)
+}
+
+// recounted counts, for every node, the unsettled and the ending workers below.
+func recounted(t *Tree) map[*node][2]int {
+	counts := make(map[*node][2]int)
+	t.root.walk(func(n *node) {
+		if !n.worker() {
+			return
+		}
+		for x := n; x != nil; x = x.parent {
+			c := counts[x]
+			counts[x] = [2]int{c[0] + bool2int(!n.life.settled()), c[1] + bool2int(n.life.Phase == PhaseStopping)}
+		}
+	})
+	return counts
+}
+
+func (r *rig) checkLife(n *node) {
+	r.Helper()
+	l := &n.life
+	seen := r.lives[n.path]
+	switch newest := slices.Max(append(slices.Clone(seen), 0)); {
+	case l.Epoch == 0 || slices.Contains(seen, l.Epoch) && l.Epoch == newest:
+	case l.Epoch < newest:
+		r.Fatalf("%s: epoch %v after %v", n.path, l.Epoch, newest)
+	default:
+		r.lives[n.path] = append(seen, l.Epoch)
+	}
+	if l.held() && l.Node == "" || l.Phase == PhasePending && l.Node != "" {
+		r.Fatalf("%s is %s on node %q", n.path, l.Phase, l.Node)
+	}
+	if l.Phase == phaseRemoved {
+		r.Fatalf("%s was removed and is still there", n.path)
+	}
+	held := l.Phase == PhaseStarting && !l.Released || l.Phase == PhaseStopping && !l.Halted
+	if held != n.waits || held != slices.Contains(r.tree.waiting, n) {
+		r.Fatalf("%s waits: %v, in the list: %v", n.path, held, slices.Contains(r.tree.waiting, n))
+	}
+}
+
+func (r *rig) checkIndexes(onNode map[string][]string) {
+	r.Helper()
+	t := r.tree
+	if len(onNode) != len(t.onNode) {
+		r.Fatalf("the index of nodes has %d, a recount %d", len(t.onNode), len(onNode))
+	}
+	ordered := make(map[string]string)
+	for _, host := range slices.Sorted(maps.Keys(onNode)) {
+		paths := t.On(host)
+		slices.Sort(onNode[host])
+		if slices.Sort(paths); !slices.Equal(paths, onNode[host]) {
+			r.Fatalf("the index of %s has %v, a recount %v", host, paths, onNode[host])
+		}
+		for _, o := range t.Orders(host) {
+			if other := ordered[o.Path]; other != "" {
+				r.Fatalf("%s is ordered on %s and on %s", o.Path, other, host)
+			}
+			ordered[o.Path] = host
+		}
+	}
+}

@@ -1,0 +1,299 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestScripts runs the specification in testdata. A block is one directive or
+// more; what the tree concluded stands below. -rewrite writes it anew.
+//
+// The facts:    place PATH NODE, up PATH, crash PATH [code= signal= detail=()],
+// exit PATH, stopped PATH, lose NODE [restarted keep=(PATH,..)].
+// The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE.
+// The rest:     tree, at TIME, settle nodes=(..), status, orders NODE, why PATH,
+// gone, stale (the last input again), late PATH (a crash of the life before), restore.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &script{}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			return s.block(t, d)
+		})
+	})
+}
+
+type script struct {
+	*rig
+	nodes []string
+}
+
+func (s *script) block(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "tree":
+		return s.newTree(t, d.Input)
+	case "edit":
+		s.failer = t
+		spec, err := parseSpec(d.Input)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		return s.input(Edit{Spec: spec, By: "ann"})
+	}
+	s.failer = t
+	out := s.command(d, d.Cmd, d.CmdArgs)
+	for line := range strings.Lines(d.Input) {
+		cmd, args, err := datadriven.ParseLine(line)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		out += s.command(d, cmd, args)
+	}
+	return out
+}
+
+func (s *script) newTree(t *testing.T, text string) string {
+	spec, err := parseSpec(text)
+	if err != nil {
+		return err.Error()
+	}
+	r, err := newRig(t, spec)
+	if err != nil {
+		return err.Error()
+	}
+	s.rig = r
+	return ""
+}
+
+func (s *script) command(d *datadriven.TestData, cmd string, args []datadriven.CmdArg) string {
+	a := arguments(args)
+	switch cmd {
+	case "at":
+		at, err := time.ParseDuration(a.first())
+		if err != nil || at < s.now {
+			s.Fatalf("%s: cannot go to %s", d.Pos, a.first())
+		}
+		s.now = at
+		return ""
+	case "settle":
+		if nodes := a.all("nodes"); nodes != nil {
+			s.nodes = nodes
+		}
+		return s.settle()
+	case "status":
+		return s.status()
+	case "orders":
+		return s.orders(a.first())
+	case "gone":
+		return fmt.Sprintf("%v\n", s.tree.Gone())
+	case "why":
+		return s.why(a.first())
+	case "stale":
+		return s.input(s.last)
+	case "restore":
+		s.refresh()
+		s.tree, s.twin = s.twin, nil
+		return ""
+	}
+	return s.input(s.parse(d, cmd, a))
+}
+
+// parse makes an input of a directive.
+func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
+	path := a.first()
+	if path == "" {
+		path = s.tree.Name()
+	}
+	switch cmd {
+	case "place":
+		return Assign{Path: path, Epoch: s.epoch(path), Node: a[1].Key}
+	case "up":
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventStarted, PID: 7}
+	case "spawned":
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventSpawned, PID: 7}
+	case "crash":
+		return s.crash(path, a)
+	case "late":
+		lives := s.lives[path]
+		return ChildEvent{Path: path, Epoch: lives[len(lives)-2], Type: EventExited, Reason: ExitError, Code: 1}
+	case "exit", "stopped":
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal}
+	case "lose":
+		return s.loss(path, a)
+	case "drain":
+		return Drain{Node: path}
+	case "start":
+		return s.start(path, a)
+	case "stop":
+		return Stop{Path: path, By: "ann"}
+	case "restart":
+		return Restart{Path: path, By: "ann"}
+	case "move":
+		return Move{Path: path, To: a.one("to"), By: "ann"}
+	case "delete":
+		return Delete{By: "ann"}
+	}
+	d.Fatalf(s.failer.(*testing.T), "unknown directive %q", cmd)
+	return nil
+}
+
+// start is the tree's first one, or an operator's.
+func (s *script) start(path string, a arguments) Input {
+	in := Start{Path: path, By: a.one("by")}
+	if in.By == "" && s.index > 0 {
+		in.By = "ann"
+	}
+	return in
+}
+
+func (s *script) epoch(path string) Epoch {
+	status, _ := s.tree.Child(path)
+	return status.Epoch
+}
+
+func (s *script) crash(path string, a arguments) Input {
+	ev := ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitError, Code: 1}
+	switch {
+	case a.one("detail") != "":
+		ev.Type, ev.Reason, ev.Code, ev.Detail = EventCrashed, "", 0, a.one("detail")
+	case a.one("signal") != "":
+		ev.Reason, ev.Code, ev.Signal = ExitKilled, 0, a.one("signal")
+	case a.one("reason") != "":
+		ev.Reason, ev.Code = ExitReason(a.one("reason")), 0
+	case a.one("code") != "":
+		ev.Code, _ = strconv.Atoi(a.one("code"))
+	}
+	return ev
+}
+
+func (s *script) loss(node string, a arguments) Input {
+	in := NodeLost{Node: node, Reason: "silent for 3s"}
+	if a.has("restarted") {
+		in.Restarted, in.Reason = true, "its agent restarted"
+	}
+	for _, path := range a.all("keep") {
+		in.Keep = append(in.Keep, Ref{path, s.epoch(path)})
+	}
+	return in
+}
+
+// input steps and prints what was concluded.
+func (s *script) input(in Input) string {
+	s.refresh()
+	ds, err := s.step(in)
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var out strings.Builder
+	for _, d := range ds {
+		fmt.Fprintf(&out, "%s: %s\n", d.Verdict, d.Sentence)
+	}
+	if len(ds) == 0 {
+		return "nothing decided\n"
+	}
+	return out.String()
+}
+
+// settle does all that the tree orders, one thing at a time, and prints it.
+func (s *script) settle() string {
+	var out strings.Builder
+	for range 1000 {
+		s.refresh()
+		did, deed := s.obey(s.nodes)
+		if !did {
+			return out.String()
+		}
+		if deed != "" {
+			out.WriteString(deed + "\n")
+		}
+	}
+	s.Fatalf("the tree does not settle")
+	return ""
+}
+
+func (s *script) status() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s: %s\n", s.tree.Name(), s.tree.Status())
+	if at, ok := s.tree.RetryAt(); ok {
+		fmt.Fprintf(&out, "  starts again at %v\n", at)
+	}
+	for _, c := range s.tree.Children() {
+		depth := strings.Count(c.Path, "/")
+		id := c.Path[strings.LastIndex(c.Path, "/")+1:]
+		fmt.Fprintf(&out, "%s%s %s", strings.Repeat("  ", depth), id, c.Phase)
+		if c.Node != "" {
+			fmt.Fprintf(&out, " on %s", c.Node)
+		}
+		if c.Restarts+c.Moves > 0 {
+			fmt.Fprintf(&out, ", restarts %d, moves %d", c.Restarts, c.Moves)
+		}
+		if c.Budget.Used > 0 {
+			fmt.Fprintf(&out, ", budget %v", c.Budget)
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+func (s *script) orders(node string) string {
+	var out strings.Builder
+	for _, o := range s.tree.Orders(node) {
+		fmt.Fprintf(&out, "%s %s", o.Action, o.Path)
+		if o.Action == Run {
+			fmt.Fprintf(&out, " (%s, attempt %d)", o.StartReason, o.Attempt)
+		}
+		if o.NotBefore > 0 {
+			fmt.Fprintf(&out, " not before %v", o.NotBefore)
+		}
+		out.WriteString("\n")
+	}
+	for _, req := range s.tree.Unplaced() {
+		fmt.Fprintf(&out, "unplaced %s (last on %q, avoid %v, only %q)\n", req.Path, req.Last, req.Avoid, req.Only)
+	}
+	if out.Len() == 0 {
+		return "none\n"
+	}
+	return out.String()
+}
+
+func (s *script) why(path string) string {
+	var out strings.Builder
+	for _, d := range s.tree.History(path) {
+		fmt.Fprintf(&out, "%d at %v, %s: %s\n", d.Index, d.Time, d.Verdict, d.Sentence)
+	}
+	return out.String()
+}
+
+// arguments are those of a directive.
+type arguments []datadriven.CmdArg
+
+func (a arguments) first() string {
+	if len(a) == 0 || a[0].Vals != nil {
+		return ""
+	}
+	return a[0].Key
+}
+
+func (a arguments) all(key string) []string {
+	i := slices.IndexFunc(a, func(x datadriven.CmdArg) bool { return x.Key == key })
+	if i < 0 {
+		return nil
+	}
+	return a[i].Vals
+}
+
+func (a arguments) has(key string) bool {
+	return slices.ContainsFunc(a, func(x datadriven.CmdArg) bool { return x.Key == key })
+}
+
+func (a arguments) one(key string) string {
+	if vals := a.all(key); len(vals) > 0 {
+		return strings.Join(vals, ", ")
+	}
+	return ""
+}
