@@ -11,7 +11,7 @@ import (
 
 func TestNodesConverge(t *testing.T) {
 	for _, k := range []int{3, 5, 10} {
-		bubble(t, uint64(k), LAN, func(w *world) {
+		bubble(t, uint64(k), LAN, func(t *testing.T, w *world) {
 			w.grow(k)
 			m := w.member("n2", "n3")
 			if m.Name != "name-of-n3" || m.ClusterAddr != "10.0.0.3:7401" {
@@ -31,11 +31,11 @@ func TestDeathIsSeenInTime(t *testing.T) {
 		p     Profile
 		nodes int
 		seeds uint64
-	}{{LAN, 3, 40}, {LAN, 5, 10}, {Fast, 3, 40}, {Fast, 5, 10}, {WAN, 3, 10}} {
+	}{{LAN, 3, 600}, {LAN, 5, 300}, {Fast, 3, 600}, {Fast, 5, 300}, {WAN, 3, 200}, {WAN, 5, 100}} {
 		t.Run(fmt.Sprintf("%s-%d", c.p, c.nodes), func(t *testing.T) {
 			var worst, sum time.Duration
 			for seed := range c.seeds {
-				bubble(t, seed, c.p, func(w *world) {
+				bubble(t, seed, c.p, func(t *testing.T, w *world) {
 					w.grow(c.nodes)
 					time.Sleep(10*time.Second + rand.N(3*time.Second))
 					victim := fmt.Sprintf("n%d", 1+seed%uint64(c.nodes))
@@ -54,7 +54,7 @@ func TestDeathIsSeenInTime(t *testing.T) {
 
 func TestPartitionHeals(t *testing.T) {
 	for seed := range uint64(5) {
-		bubble(t, seed, LAN, func(w *world) {
+		bubble(t, seed, LAN, func(t *testing.T, w *world) {
 			w.grow(5)
 			w.net.Partition([]string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.3", "10.0.0.4", "10.0.0.5"})
 			time.Sleep(time.Minute)
@@ -73,7 +73,7 @@ func TestPartitionHeals(t *testing.T) {
 }
 
 func TestIsolatedNodeComesBack(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.seeds = []string{"10.0.0.1:7400"}
 		w.grow(3)
 		w.net.Partition([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"})
@@ -84,7 +84,7 @@ func TestIsolatedNodeComesBack(t *testing.T) {
 }
 
 func TestRestartWithAnotherAddress(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(3)
 		w.kill("n2")
 		w.start("n2", "10.0.0.99") // before anybody noticed
@@ -97,7 +97,7 @@ func TestRestartWithAnotherAddress(t *testing.T) {
 }
 
 func TestQuickRestartInPlaceIsNoticed(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(3)
 		before := w.member("n1", "n2").BootID
 		w.kill("n2")
@@ -112,7 +112,7 @@ func TestQuickRestartInPlaceIsNoticed(t *testing.T) {
 // TestAllRestart is memberlist#311: after a mass restart some nodes stayed dead. Half of them move as well.
 func TestAllRestart(t *testing.T) {
 	for seed := range uint64(5) {
-		bubble(t, seed, LAN, func(w *world) {
+		bubble(t, seed, LAN, func(t *testing.T, w *world) {
 			for i := range 7 {
 				w.seeds = append(w.seeds, fmt.Sprintf("10.0.0.%d:7400", i+1))
 			}
@@ -138,37 +138,28 @@ func TestAllRestart(t *testing.T) {
 	}
 }
 
-// TestShortPauseKillsNobody: promise P16 in profile lan. memberlist itself gives the node up in some of these runs;
-// Confirm is what keeps that from being a death.
+// TestShortPauseKillsNobody: promise P16 in profile lan. memberlist itself gives the node up for an instant in some
+// of these runs; Confirm is what keeps that from being a death. With memberlist's own RetransmitMult of 4 the news
+// that the node is back misses one of five nodes in 7 of 100 pauses, which then takes it for dead for seconds.
 func TestShortPauseKillsNobody(t *testing.T) {
 	for _, k := range []int{3, 5} {
-		gaveUp, rounds := 0, 0
-		for seed := range uint64(10) {
-			bubble(t, seed, LAN, func(w *world) {
+		for seed := range uint64(5) {
+			bubble(t, seed, LAN, func(t *testing.T, w *world) {
 				w.grow(k)
 				for range 10 {
 					time.Sleep(10*time.Second + rand.N(2*time.Second))
 					w.net.Pause("10.0.0.2")
 					time.AfterFunc(2*time.Second, func() { w.net.Resume("10.0.0.2") })
-					suspect := false
-					w.never(6*time.Second, "a 2 s pause was taken for a death", func() bool {
-						suspect = suspect || w.state("n1", "n2") == Suspect || w.state("n3", "n2") == Suspect
-						return w.anyDead()
-					})
-					rounds++
-					if suspect {
-						gaveUp++
-					}
+					w.never(6*time.Second, "a 2 s pause was taken for a death", w.anyDead)
 				}
 			})
 		}
-		t.Logf("%d nodes: memberlist gave the node up in %d of %d pauses", k, gaveUp, rounds)
 	}
 }
 
 func TestLossKillsNobody(t *testing.T) {
 	for seed := range uint64(2) {
-		bubble(t, seed, LAN, func(w *world) {
+		bubble(t, seed, LAN, func(t *testing.T, w *world) {
 			w.grow(5)
 			w.net.SetLoss(0.1)
 			w.never(10*time.Minute, "10 % loss was taken for a death", w.anyDead)
@@ -177,7 +168,7 @@ func TestLossKillsNobody(t *testing.T) {
 }
 
 func TestSlowLinksKillNobody(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(5)
 		w.net.SetLatency(95*time.Millisecond, 10*time.Millisecond) // 200 ms round trips
 		w.never(10*time.Minute, "200 ms round trips were taken for a death", w.anyDead)
@@ -186,7 +177,7 @@ func TestSlowLinksKillNobody(t *testing.T) {
 
 func TestLeaveIsNoDeath(t *testing.T) {
 	for seed := range uint64(5) {
-		bubble(t, seed, LAN, func(w *world) {
+		bubble(t, seed, LAN, func(t *testing.T, w *world) {
 			w.grow(5)
 			start := time.Now()
 			if err := w.nodes["n2"].Leave(0); err != nil || time.Since(start) > 3*time.Second {
@@ -203,7 +194,7 @@ func TestLeaveIsNoDeath(t *testing.T) {
 }
 
 func TestUpdateMetaSpreads(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(3)
 		n2 := w.nodes["n2"]
 		for len(w.nodes["n1"].Changed()) > 0 {
@@ -224,7 +215,7 @@ func TestUpdateMetaSpreads(t *testing.T) {
 }
 
 func TestCopiedDataDirIsVisible(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(3)
 		twin := w.config("n2", "10.0.0.50")
 		w.boots++
@@ -246,7 +237,7 @@ func TestCopiedDataDirIsVisible(t *testing.T) {
 }
 
 func TestRejoinResolvesNamesAnew(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.seeds = []string{"gossip.example:7400"}
 		var where atomic.Value
 		where.Store("10.0.0.77")

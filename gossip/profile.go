@@ -45,6 +45,10 @@ type Timings struct {
 //
 // SuspicionMult is 3 where the cluster is small: with 4, three nodes are too few for memberlist's confirmations by
 // others and it goes on one node's word alone.
+//
+// The bounds of lan follow from the probe interval p: the earliest death is 4p + Confirm (2.1 s) after the silence
+// begins, so a pause of 2 s is survived; the latest is 7p + Confirm (3.45 s) among three nodes: the victim is probed
+// after 3p at the latest, the probe takes p, the suspicion 3p.
 func Timing(p Profile) Timings {
 	switch p {
 	case Fast:
@@ -63,9 +67,9 @@ func Timing(p Profile) Timings {
 		}
 	}
 	return Timings{
-		ProbeInterval: 500 * time.Millisecond, ProbeTimeout: 200 * time.Millisecond, SuspicionMult: 3,
+		ProbeInterval: 450 * time.Millisecond, ProbeTimeout: 200 * time.Millisecond, SuspicionMult: 3,
 		GossipInterval: 100 * time.Millisecond, TCPTimeout: 2 * time.Second, PushPull: 30 * time.Second,
-		Confirm: 400 * time.Millisecond, Rejoin: 10 * time.Second, Conflict: 30 * time.Second,
+		Confirm: 300 * time.Millisecond, Rejoin: 10 * time.Second, Conflict: 30 * time.Second,
 		Detect: 3500 * time.Millisecond,
 	}
 }
@@ -78,5 +82,7 @@ func (t Timings) apply(c *memberlist.Config) {
 	c.TCPTimeout = t.TCPTimeout
 	c.PushPullInterval = t.PushPull
 	c.GossipToTheDeadTime = 30 * time.Second
+	// memberlist's 4 lets news miss a node now and then: acks to a burst of pings use the transmissions up. Up to
+	// nine nodes this is 10 packets per news.
 	c.RetransmitMult = 10
 }

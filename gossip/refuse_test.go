@@ -37,7 +37,7 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestOversizeMetaIsRefused(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(2)
 		if err := w.nodes["n1"].UpdateMeta(Meta{Name: strings.Repeat("x", 500)}); err == nil {
 			t.Error("600 bytes of meta were taken")
@@ -73,7 +73,7 @@ func TestLargestMetaCanLeave(t *testing.T) {
 }
 
 func TestJoinSaysWhyNot(t *testing.T) {
-	bubble(t, 1, LAN, func(w *world) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
 		w.grow(3)
 		wrongKey := w.config("n9", "10.0.0.9")
 		wrongKey.Key = testKey(2)

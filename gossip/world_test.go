@@ -34,7 +34,7 @@ type node struct {
 }
 
 // bubble runs a test on a fresh world, and ends all that it started.
-func bubble(t *testing.T, seed uint64, p Profile, f func(w *world)) {
+func bubble(t *testing.T, seed uint64, p Profile, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: simnet.New(seed), profile: p, nodes: map[string]*node{}, seeds: []string{"10.0.0.1:7400"}}
@@ -44,7 +44,7 @@ func bubble(t *testing.T, seed uint64, p Profile, f func(w *world)) {
 			}
 			time.Sleep(2 * time.Minute) // memberlist.Shutdown does not wait for its goroutines
 		}()
-		f(w)
+		f(t, w)
 	})
 }
 
@@ -130,12 +130,16 @@ func (w *world) member(observer, id string) *Member {
 
 // full tells whether every running node sees every running node alive, in its present boot.
 func (w *world) full() bool {
-	for _, a := range w.ids() {
-		for id, n := range w.nodes {
-			m := w.member(a, id)
-			if m == nil || m.State != Alive || m.BootID != n.cfg.BootID || m.Addr != n.ip+":7400" {
-				return false
+	for _, observer := range w.nodes {
+		right := 0
+		for _, m := range observer.Members() {
+			n := w.nodes[m.NodeID]
+			if n != nil && m.State == Alive && m.BootID == n.cfg.BootID && m.Addr == n.ip+":7400" {
+				right++
 			}
+		}
+		if right != len(w.nodes) {
+			return false
 		}
 	}
 	return true
@@ -164,7 +168,7 @@ func (w *world) within(limit time.Duration, what string, cond func() bool) time.
 // never watches that a condition stays false.
 func (w *world) never(span time.Duration, what string, cond func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
 		if cond() {
 			w.t.Fatalf("%s\n%s", what, w.views())
 		}
@@ -173,9 +177,9 @@ func (w *world) never(span time.Duration, what string, cond func() bool) {
 
 // anyDead tells whether any running node thinks another running node dead.
 func (w *world) anyDead() bool {
-	for _, a := range w.ids() {
-		for _, id := range w.ids() {
-			if w.state(a, id) == Dead {
+	for _, observer := range w.nodes {
+		for _, m := range observer.Members() {
+			if m.State == Dead && w.nodes[m.NodeID] != nil {
 				return true
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/goccy/go-yaml/scanner"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/selfware/selfware/supervisor"
@@ -63,9 +64,28 @@ type indent struct {
 	list         bool
 }
 
-// check returns the first offence.
-func (g *guard) check(tokens token.Tokens) *Error {
-	for i, tk := range tokens {
+// tokenize splits a file into tokens and stops at the first offence, before
+// the rest costs anything.
+func (g *guard) tokenize(text string) (tokens token.Tokens, fault *Error) {
+	var s scanner.Scanner
+	s.Init(text)
+	for {
+		next, err := s.Scan()
+		if err != nil { // io.EOF; bad YAML comes as tokens
+			return tokens, nil
+		}
+		from := len(tokens)
+		tokens.Add(next...)
+		if fault := g.check(tokens, from); fault != nil {
+			return nil, fault
+		}
+	}
+}
+
+// check returns the first offence among the tokens from an index on.
+func (g *guard) check(tokens token.Tokens, from int) *Error {
+	for i := from; i < len(tokens); i++ {
+		tk := tokens[i]
 		if err := g.refuse(tokens, i); err != nil {
 			return err
 		}
@@ -98,8 +118,8 @@ func (g *guard) refuse(tokens token.Tokens, i int) *Error {
 	case token.MappingKeyType:
 		return at(tk, `a key after "?" is not supported`, "write key: value")
 	case token.AnchorType:
-		if i+2 < len(tokens) && tokens[i+2].Type == token.AnchorType {
-			return at(tokens[i+2], "a value has at most one anchor", "")
+		if i >= 2 && tokens[i-2].Type == token.AnchorType {
+			return at(tk, "a value has at most one anchor", "")
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
@@ -67,9 +66,9 @@ func readYAML(text string) (root *node, fault *Error) {
 			root, fault = nil, &Error{Line: 1, Column: 1, Msg: fmt.Sprintf("cannot read this as YAML: %v", r)}
 		}
 	}()
-	tokens := lexer.Tokenize(text)
-	if err := new(guard).check(tokens); err != nil {
-		return nil, err
+	tokens, fault := new(guard).tokenize(text)
+	if fault != nil {
+		return nil, fault
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {

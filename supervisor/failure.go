@@ -155,7 +155,11 @@ func origin(c Cause) string {
 
 // endTemporary stops a temporary child whose group restarts (OTP removes it).
 func (t *Tree) endTemporary(y *node, cause Cause) {
-	if y.life.Phase == PhaseFinished || y.life.Phase == PhaseFailed {
+	switch l := y.life; {
+	case l.Phase == PhaseFinished, l.Phase == PhaseFailed:
+		return
+	case l.Phase == PhaseStopping && l.Then == PhaseFinished:
+		t.rejoin(y) // decided before
 		return
 	}
 	t.end(y, PhaseFinished, renewal{})

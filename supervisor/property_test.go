@@ -72,12 +72,13 @@ func (w *walk) try(in Input) error {
 	return err
 }
 
-// again: an event or an assignment that was taken is stale when it is repeated.
+// again: an event or an assignment that was taken is stale when it is repeated,
+// or the child has left the tree.
 func (w *walk) again(in Input) {
 	w.Helper()
 	switch in.(type) {
 	case ChildEvent, Assign:
-		if err := w.try(in); !errors.Is(err, ErrStale) {
+		if err := w.try(in); !errors.Is(err, ErrStale) && !errors.Is(err, ErrUnknown) {
 			w.Fatalf("%+v was taken twice (P7): %v", in, err)
 		}
 	}
@@ -131,7 +132,7 @@ func (w *walk) checkStopped() {
 func (w *walk) checkGroups() {
 	w.Helper()
 	given := make(map[Ref]Action)
-	for _, n := range w.tree.root.workers() {
+	for _, n := range w.tree.byPath { // those that leave included
 		ref, l := Ref{n.path, n.life.Epoch}, &n.life
 		switch {
 		case l.Phase == PhaseStarting && l.Released:

@@ -1,0 +1,198 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// client is a user: it asks one thing after another, and asks again under the
+// same request id until it gets a definite answer.
+type client struct {
+	s     *sim
+	queue chan ask
+	wg    sync.WaitGroup
+	ctx   context.Context
+	stop  context.CancelFunc
+
+	mu   sync.Mutex
+	next int
+	open int // asks without an answer
+	// What was acknowledged last: the spec of each tree, and whether a path was
+	// stopped.
+	specs   map[string]supervisor.Spec
+	stopped map[string]bool
+	acked   int
+	refused int
+	tries   int
+}
+
+// ask is one request.
+type ask struct {
+	cmd  fsm.Command
+	done chan answer
+}
+
+type answer struct {
+	res fsm.Result
+	err error
+}
+
+func newClient(s *sim) *client {
+	c := &client{s: s, queue: make(chan ask, 1024), specs: make(map[string]supervisor.Spec), stopped: make(map[string]bool)}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.wg.Go(c.run)
+	return c
+}
+
+func (c *client) close() {
+	c.stop()
+	c.wg.Wait()
+}
+
+func (c *client) run() {
+	for {
+		select {
+		case a := <-c.queue:
+			res, err := c.until(a.cmd)
+			c.mu.Lock()
+			c.open--
+			c.mu.Unlock()
+			a.done <- answer{res, err}
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// send queues a request and does not wait for its answer.
+func (c *client) send(cmd fsm.Command) <-chan answer {
+	c.mu.Lock()
+	c.next++
+	c.open++
+	if cmd.Request == "" {
+		cmd.Request = fmt.Sprintf("req-%d", c.next)
+	}
+	c.mu.Unlock()
+	cmd.By = "user"
+	done := make(chan answer, 1)
+	c.queue <- ask{cmd, done}
+	return done
+}
+
+// do sends a request and waits for the answer.
+func (c *client) do(cmd fsm.Command) (fsm.Result, error) {
+	a := <-c.send(cmd)
+	return a.res, a.err
+}
+
+func (c *client) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open == 0
+}
+
+// until asks until the answer is definite.
+func (c *client) until(cmd fsm.Command) (fsm.Result, error) {
+	for c.ctx.Err() == nil {
+		res, err := c.try(cmd)
+		switch {
+		case errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrUncertain), errors.Is(err, cluster.ErrBusy):
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		c.note(cmd, err)
+		return res, err
+	}
+	return fsm.Result{}, c.ctx.Err()
+}
+
+func (c *client) try(cmd fsm.Command) (fsm.Result, error) {
+	c.mu.Lock()
+	c.tries++
+	turn := c.tries
+	c.mu.Unlock()
+	node := c.s.someLeader(turn)
+	if node == nil {
+		return fsm.Result{}, cluster.ErrNotLeader
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, 3*time.Second)
+	defer cancel()
+	return node.Submit(ctx, cmd)
+}
+
+// note keeps what was acknowledged.
+func (c *client) note(cmd fsm.Command, err error) {
+	what := describe(cmd)
+	c.s.notef("user: %s: %v", what, err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.refused++
+		return
+	}
+	c.acked++
+	switch {
+	case cmd.Tree != nil:
+		c.specs[cmd.Tree.Name] = *cmd.Tree
+	case cmd.Type == fsm.TypeDeleteTree:
+		delete(c.specs, cmd.Name)
+	case cmd.Type == fsm.TypeVerb && cmd.Verb.Verb == "stop":
+		c.stopped[cmd.Verb.Path] = true
+	case cmd.Type == fsm.TypeVerb:
+		delete(c.stopped, cmd.Verb.Path)
+	}
+}
+
+func describe(cmd fsm.Command) string {
+	switch {
+	case cmd.Tree != nil:
+		return "apply " + cmd.Tree.Name
+	case cmd.Verb != nil:
+		return fmt.Sprintf("%s %s %s", cmd.Verb.Verb, cmd.Verb.Path, cmd.Verb.To)
+	case cmd.Node != nil:
+		return fmt.Sprintf("drain %s %v", cmd.Node.ID, cmd.Node.On)
+	}
+	return "delete " + cmd.Name
+}
+
+// someLeader gives one of the nodes that believe they lead.
+func (s *sim) someLeader(turn int) *cluster.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var leaders []*cluster.Node
+	for _, m := range s.machines {
+		if m.p != nil && m.p.node.Leads() {
+			leaders = append(leaders, m.p.node)
+		}
+	}
+	if len(leaders) == 0 {
+		return nil
+	}
+	return leaders[turn%len(leaders)]
+}
+
+// apply gives the cluster a tree and waits for the answer.
+func (s *sim) apply(spec supervisor.Spec) {
+	s.t.Helper()
+	if _, err := s.client.do(fsm.Command{Type: fsm.TypeApplyTree, Tree: &spec}); err != nil {
+		s.t.Fatalf("cannot apply %s: %v", spec.Name, err)
+	}
+}
+
+// verb asks for an operator's verb and waits for the answer.
+func (s *sim) verb(verb, path, to string) error {
+	_, err := s.client.do(fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: verb, Path: path, To: to}})
+	return err
+}
+
+func (s *sim) drain(node string, on bool) error {
+	_, err := s.client.do(fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: node, On: on}})
+	return err
+}
