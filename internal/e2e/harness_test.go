@@ -73,6 +73,7 @@ type proc struct {
 type cluster struct {
 	t     *testing.T
 	bin   string
+	base  string
 	mark  string // environment mark of this cluster's children
 	nodes []*proc
 }
@@ -82,11 +83,11 @@ type cluster struct {
 func startCluster(t *testing.T, block, n int, profile string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, bin: needBinary(t), mark: fmt.Sprintf("E2E_MARK=%d-%d-%d", os.Getpid(), block, time.Now().UnixNano())}
-	base := t.TempDir()
+	c.base = t.TempDir()
 	t.Cleanup(c.stop)
 	for i := range n {
 		c.nodes = append(c.nodes, &proc{
-			name: fmt.Sprintf("n%d", i+1), dir: filepath.Join(base, fmt.Sprintf("n%d", i+1)), ip: fmt.Sprintf("127.0.%d.%d", block, i+1),
+			name: fmt.Sprintf("n%d", i+1), dir: filepath.Join(c.base, fmt.Sprintf("n%d", i+1)), ip: fmt.Sprintf("127.0.%d.%d", block, i+1),
 		})
 	}
 	first := c.nodes[0]
@@ -145,9 +146,11 @@ func run(t *testing.T, bin string, args ...string) (stdout, stderr string, code 
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
+func (c *cluster) logFile(p *proc) string { return filepath.Join(c.base, p.name+".log") }
+
 func (c *cluster) start(p *proc) {
 	c.t.Helper()
-	log, err := os.OpenFile(p.dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(c.logFile(p), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -203,7 +206,7 @@ func (c *cluster) stop() {
 
 func (c *cluster) logs() {
 	for _, p := range c.nodes {
-		data, _ := os.ReadFile(p.dir + ".log")
+		data, _ := os.ReadFile(c.logFile(p))
 		if len(data) > 12<<10 {
 			data = data[len(data)-12<<10:]
 		}
@@ -352,4 +355,11 @@ func (c *cluster) leader(s api.Status) *proc {
 	}
 	c.t.Fatalf("unknown leader %q", s.Cluster.Leader)
 	return nil
+}
+
+func kill9(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %d: %v", pid, err)
+	}
 }
