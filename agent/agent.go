@@ -51,8 +51,8 @@ func New(c Config) (*Agent, error) {
 	}, nil
 }
 
-// Run does the node's duty until ctx ends; it then says Bye, waits for its own
-// goroutines and returns nil. It returns an error if the process table ends
+// Run does the node's duty until ctx ends; it then calls Config.End, says Bye,
+// waits for its own goroutines and returns nil. It returns an error if the process table ends
 // before ctx. It leaves the processes alone. Run runs once.
 func (a *Agent) Run(ctx context.Context) error {
 	a.timer = time.NewTimer(0)
@@ -63,6 +63,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.arm()
 		err := a.wait(ctx)
 		if err != nil || ctx.Err() != nil {
+			if a.cfg.End != nil {
+				a.cfg.End()
+			}
 			a.leave()
 			return err
 		}

@@ -79,6 +79,10 @@ type Config struct {
 	// Seed makes the jitter of the pauses repeatable; give each node its own.
 	Seed uint64
 
+	// End, if set, ends the children on the way out, before Bye: whoever hears
+	// Bye starts them elsewhere. What ends meanwhile is not reported.
+	End func()
+
 	// Env is added to the environment of each child; the program's own keys win.
 	Env map[string]string
 	// Logger; nil = discard.

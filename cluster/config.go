@@ -38,6 +38,10 @@ type Config struct {
 	Dial   func(ctx context.Context, addr string) (net.Conn, error)
 	Gossip Gossip
 
+	// SnapshotEvery is how many entries lie between two snapshots, and how many
+	// are kept besides; 0 is 8,192, and 10,240 kept. Only simulations set it, low.
+	SnapshotEvery uint64
+
 	// Fatal is called when the node must not go on: an entry or a snapshot that
 	// this build cannot apply. It should end the process. Required.
 	Fatal func(error)

@@ -68,6 +68,11 @@ func New(cfg Config) (*Node, error) {
 	if n.mux, err = mux.New(mux.Config{Listener: cfg.Listener, Self: self, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
+	// A purpose is served once its listener was asked for: before Run, so that
+	// nobody who dials early is turned away.
+	for _, p := range []mux.Purpose{mux.Session, mux.HTTP, mux.Join} {
+		n.mux.Listener(p)
+	}
 	if err := n.openRaft(); err != nil {
 		return nil, err
 	}
@@ -81,6 +86,9 @@ func (n *Node) openRaft() error {
 	c.LeaderLeaseTimeout, c.CommitTimeout = n.times.Lease, n.times.Commit
 	// A long tail of entries makes InstallSnapshot rare (raft#697).
 	c.TrailingLogs, c.SnapshotThreshold, c.SnapshotInterval = 10240, 8192, 30*time.Second
+	if k := n.cfg.SnapshotEvery; k > 0 {
+		c.TrailingLogs, c.SnapshotThreshold, c.SnapshotInterval = k, k, 2*time.Second
+	}
 	c.NoLegacyTelemetry, c.ShutdownOnRemove = true, false
 	c.NotifyCh = n.notify
 	c.Logger = raftnet.Logger(n.log.With("part", "raft"))
@@ -140,6 +148,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	n.wg.Go(func() { n.acceptSessions(ctx) })
 	n.wg.Go(func() { n.watchLeader(ctx) })
+	n.wg.Go(n.greet)
 	n.roles(ctx)
 	n.handOver()
 	err := n.raft.Shutdown().Error()
@@ -147,6 +156,20 @@ func (n *Node) Run(ctx context.Context) error {
 	close(n.over)
 	n.wg.Wait()
 	return errors.Join(<-failed, err)
+}
+
+// greet answers those who knock: a node that wants to join and tries its token,
+// a leader that wants to know whether this process lives. The handshake was all
+// there is to say.
+func (n *Node) greet() {
+	lis := n.mux.Listener(mux.Join)
+	for {
+		conn, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		conn.Close()
+	}
 }
 
 // roles runs lead whenever this node leads. Raft tells of every change; a new

@@ -21,7 +21,7 @@
 // # Guarantees
 //
 //   - Every packet and stream is encrypted and authenticated with the mandatory key, and bound to the cluster id.
-//   - A crashed node is dead in every live node's view within Timings.Detect (measured, up to five nodes).
+//   - A crashed node is dead in every live node's view within Timings.Detect (three nodes; see there).
 //   - Views that a partition split are one again within two rejoin rounds (about 20 s) of the heal.
 //   - Members is a copy; Changed is a level: "look again", never "what happened".
 //   - Bounded: meta 512 bytes, 256 members that are not alive (the oldest forgotten first), 16 joins per round.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/memberlist"
 )
 
 func TestConfigIsChecked(t *testing.T) {
@@ -99,6 +101,37 @@ func TestJoinSaysWhyNot(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if len(w.nodes["n1"].Members()) != 3 || !w.full() {
 			t.Errorf("strangers changed the view:\n%s", w.views())
+		}
+	})
+}
+
+// TestOtherProtocolIsRefused joins with a memberlist that speaks a later version of what we put into it.
+func TestOtherProtocolIsRefused(t *testing.T) {
+	bubble(t, 1, LAN, func(t *testing.T, w *world) {
+		w.grow(2)
+		n, err := w.open(w.config("n9", "10.0.0.9"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Shutdown()
+		tr, err := w.net.Host("10.0.0.9").Gossip(7400)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.cfg.Transport = tr
+		later := n.cfg.memberlist(&delegate{table: newTable(n.timings), changed: make(chan struct{}, 1)}, n.log)
+		later.Delegate, later.Events, later.Alive = n.d, nil, nil
+		later.DelegateProtocolMin, later.DelegateProtocolMax, later.DelegateProtocolVersion = 2, 2, 2
+		if n.list, err = memberlist.Create(later); err != nil {
+			t.Fatal(err)
+		}
+		defer n.list.Shutdown()
+		if err := n.joinOne("10.0.0.1:7400"); !errors.Is(err, ErrIncompatible) {
+			t.Errorf("join: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+		if len(w.nodes["n1"].Members()) != 2 {
+			t.Errorf("it was let in:\n%s", w.views())
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ type world struct {
 	net     *simnet.Net
 	profile Profile
 	seeds   []string
+	noSeeds atomic.Bool // from now on nobody has seeds
 	nodes   map[string]*node
 	boots   uint64
 	lookup  func(context.Context, string) ([]string, error)
@@ -57,8 +59,16 @@ func (w *world) config(id, ip string) Config {
 		NodeID: id, BootID: fmt.Sprintf("boot%d", w.boots), BootSeq: w.boots,
 		ClusterID: "test", Key: testKey(1), BindAddr: ip, BindPort: 7400, Profile: w.profile,
 		Meta:  Meta{Name: "name-of-" + id, ClusterAddr: ip + ":7401"},
-		Seeds: func() []string { return w.seeds }, Lookup: w.lookup,
+		Seeds: w.ask, Lookup: w.lookup,
 	}
+}
+
+// ask returns the seeds of the moment.
+func (w *world) ask() []string {
+	if w.noSeeds.Load() {
+		return nil
+	}
+	return w.seeds
 }
 
 // open makes a node that does not run its loop.

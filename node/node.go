@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/selfware/selfware/agent"
 	"github.com/selfware/selfware/api"
@@ -23,6 +24,10 @@ import (
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 )
+
+// stopTime is what children get when their node stops; containers and systemd
+// give the node itself little more.
+const stopTime = 8 * time.Second
 
 // Config is what Open needs besides the data dir.
 type Config struct {
@@ -100,7 +105,7 @@ func (n *Node) open(dir string, c Config) error {
 	n.agent, err = agent.New(agent.Config{
 		Node: n.self, Runner: agent.Adapter(n.runner), Dial: n.cluster.Connect,
 		Silence: 6 * cluster.TimesOf(n.settings.Profile).Ping,
-		Seed:    n.self.BootSeq, Logger: n.log.With("part", "agent"),
+		Seed:    n.self.BootSeq, End: n.endChildren, Logger: n.log.With("part", "agent"),
 	})
 	if err != nil {
 		return err
@@ -235,6 +240,25 @@ func (n *Node) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// endChildren stops the children as their specs say, all at once, within
+// stopTime; what is left then is killed.
+func (n *Node) endChildren() {
+	for _, p := range n.runner.Live() {
+		n.runner.Stop(p.Key, "the node stops")
+	}
+	late := time.NewTimer(stopTime)
+	defer late.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for len(n.runner.Live()) > 0 {
+		select {
+		case <-look.C:
+		case <-late.C:
+			return
+		}
+	}
 }
 
 // Self is the node as others see it.

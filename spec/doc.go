@@ -31,8 +31,8 @@
 //   - Nested too deep (a tree has at most 64 levels): refused from the list of
 //     tokens, before the recursive parser sees the file. The same look refuses
 //     maps of more than 1000 keys, for which that parser takes quadratic time.
-//   - An alias inside its own anchor (a cycle), or aliases that expand to more
-//     than 5 million values: refused; nothing is copied on the way.
+//   - An alias inside its own anchor (a cycle), or more than a million values with
+//     those behind aliases: refused; nothing is copied on the way.
 //   - A panic in the YAML library: reported as an error of the file.
 //   - A restart budget that can never be spent, since the back-off alone takes
 //     longer than the window: refused with the arithmetic.

@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -56,6 +57,7 @@ type guard struct {
 	flow  int // open [ and {
 	chain int // keys since the last [ { or , in flow style: "[a: b: c: …"
 	stack []indent
+	marks map[token.Type]bool // of the document: --- and ...
 }
 
 // indent is one open list or map in block style.
@@ -64,20 +66,22 @@ type indent struct {
 	list         bool
 }
 
-// tokenize splits a file into tokens and stops at the first offence, before
-// the rest costs anything.
+// tokenize splits a file into tokens and stops at the first offence.
 func (g *guard) tokenize(text string) (tokens token.Tokens, fault *Error) {
 	var s scanner.Scanner
 	s.Init(text)
 	for {
 		next, err := s.Scan()
-		if err != nil { // io.EOF; bad YAML comes as tokens
-			return tokens, nil
-		}
 		from := len(tokens)
 		tokens.Add(next...)
 		if fault := g.check(tokens, from); fault != nil {
 			return nil, fault
+		}
+		if err == io.EOF {
+			return tokens, nil
+		}
+		if err != nil { // it comes as an invalid token too; make sure
+			return nil, &Error{Line: 1, Column: 1, Msg: "cannot read this as YAML: " + short(err.Error())}
 		}
 	}
 }
@@ -111,6 +115,11 @@ func (g *guard) refuse(tokens token.Tokens, i int) *Error {
 	switch tk.Type {
 	case token.InvalidType:
 		return badYAML(tk, tk.Error)
+	case token.DocumentHeaderType, token.DocumentEndType:
+		if g.marks[tk.Type] {
+			return at(tk, "a second document begins here", "a file holds one tree")
+		}
+		*g = guard{marks: map[token.Type]bool{tk.Type: true, token.DocumentHeaderType: true}}
 	case token.TagType:
 		return at(tk, fmt.Sprintf("the tag %q is not supported", short(tk.Value)), `leave it out; put the value in quotes if it is a text`)
 	case token.DirectiveType:
@@ -142,8 +151,6 @@ func (g *guard) follow(tokens token.Tokens, i int) {
 			tk = tokens[i-1]
 		}
 		g.enter(indent{column: tk.Position.Column})
-	case token.DocumentHeaderType, token.DocumentEndType:
-		*g = guard{}
 	}
 }
 

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// maxValues bounds what is read: only aliases can bring a file of MaxFile there.
-const maxValues = 5_000_000
+// maxValues bounds what is read, each use of an alias counted. The largest tree
+// with 10 keys for each child stays below.
+const maxValues = 1_000_000
 
 // reader reads nodes into values and gathers the errors.
 type reader struct {
@@ -48,7 +49,7 @@ func (r *reader) want(n *node, what, hint string) {
 func (r *reader) count(n *node) bool {
 	if r.values++; r.values > maxValues && !r.ended {
 		r.ended = true
-		r.fail(n, "", "the aliases of this file expand to more than %d values", maxValues)
+		r.fail(n, "", "the file has more than %d values, with those behind aliases", maxValues)
 	}
 	return !r.ended
 }

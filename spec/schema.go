@@ -2,8 +2,6 @@ package spec
 
 import (
 	"encoding/json"
-	"strconv"
-	"strings"
 )
 
 // Schema is the JSON Schema 2020-12 of a tree file, for editors. It follows the
@@ -56,16 +54,37 @@ func (t *table[T]) schema() map[string]any {
 }
 
 // defaultOf turns a default as written into a JSON value; nil if there is none.
-// A whole map by default is not repeated: the defaults stand at its keys.
 func defaultOf(written string) any {
-	if n, err := strconv.Atoi(written); err == nil {
-		return n
-	}
-	if written == "" || written == `""` {
+	n, fault := readYAML(written)
+	if fault != nil || n.is == textValue && n.text == "" {
 		return nil
 	}
-	if strings.HasPrefix(written, "{") {
-		return map[string]any{}
+	return n.json()
+}
+
+// json is the value as encoding/json would decode it.
+func (n *node) json() any {
+	switch n.is {
+	case textValue:
+		return n.text
+	case bareValue:
+		var v any
+		if json.Unmarshal([]byte(n.text), &v) != nil {
+			return n.text
+		}
+		return v
+	case listValue:
+		list := []any{}
+		for _, item := range n.items {
+			list = append(list, item.json())
+		}
+		return list
+	case mapValue:
+		m := make(map[string]any)
+		for _, p := range n.pairs {
+			m[p.key.text] = p.value.json()
+		}
+		return m
 	}
-	return strings.Trim(written, `"`)
+	return nil
 }

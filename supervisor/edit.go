@@ -116,7 +116,12 @@ func (e *edit) update(n *node, c *ChildSpec) {
 	}
 	leaving := n.parent == nil // and wanted again
 	fits := same(n.spec.Placement, c.Placement)
-	if leaving || !fits || !same(n.spec.Program, c.Program) {
+	over := n.life.Phase // or about to be
+	if over == PhaseStopping {
+		over = n.life.Then
+	}
+	revive := c.RestartType == Permanent && (over == PhaseFinished || over == PhaseFailed)
+	if leaving || revive || !fits || !same(n.spec.Program, c.Program) {
 		e.changed = append(e.changed, change{n, fits})
 	}
 }

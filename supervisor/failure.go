@@ -128,6 +128,7 @@ func group(s *node, pos int) []*node {
 func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 	if fresh {
 		y.window = nil
+		t.touch(y)
 	}
 	if !y.worker() {
 		t.recycleSupervisor(y, fresh, r, cause)

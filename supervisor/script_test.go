@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,18 +15,22 @@ import (
 // TestScripts runs the specification in testdata. A block is one directive or
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
-// The facts:    place PATH NODE, up PATH, crash PATH [code= signal= detail=()],
+// The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= detail=()],
 // exit PATH, stopped PATH, lose NODE [restarted keep=(PATH,..)].
 // The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE.
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE, why PATH,
 // gone, stale (the last input again), late PATH (a crash of the life before), restore.
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		s := &script{}
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			return s.block(t, d)
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			s := &script{}
+			datadriven.RunTest(t, file, s.block)
 		})
-	})
+	}
 }
 
 type script struct {
@@ -111,7 +116,7 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 	}
 	switch cmd {
 	case "place":
-		return Assign{Path: path, Epoch: s.epoch(path), Node: a[1].Key}
+		return Assign{Path: path, Epoch: s.epoch(path), Node: a[1].Key, Why: a.one("why")}
 	case "up":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventStarted, PID: 7}
 	case "spawned":

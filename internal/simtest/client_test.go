@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,14 +143,32 @@ func (c *client) note(cmd fsm.Command, err error) {
 	c.acked++
 	switch {
 	case cmd.Tree != nil:
+		old := workers(c.specs[cmd.Tree.Name])
 		c.specs[cmd.Tree.Name] = *cmd.Tree
+		c.unstop(func(path string) bool { return !slices.Contains(old, path) })
 	case cmd.Type == fsm.TypeDeleteTree:
+		c.mark(cmd.Name, false)
 		delete(c.specs, cmd.Name)
-	case cmd.Type == fsm.TypeVerb && cmd.Verb.Verb == "stop":
-		c.stopped[cmd.Verb.Path] = true
-	case cmd.Type == fsm.TypeVerb:
-		delete(c.stopped, cmd.Verb.Path)
+	case cmd.Type == fsm.TypeVerb && cmd.Verb.Verb != "move":
+		c.mark(cmd.Verb.Path, cmd.Verb.Verb == "stop")
 	}
+}
+
+// mark notes that all workers at and below a path were stopped, or may run again.
+func (c *client) mark(path string, stopped bool) {
+	c.unstop(func(p string) bool { return p == path || strings.HasPrefix(p, path+"/") })
+	if !stopped {
+		return
+	}
+	for _, p := range workers(c.specs[supervisor.TreeName(path)]) {
+		if p == path || strings.HasPrefix(p, path+"/") {
+			c.stopped[p] = true
+		}
+	}
+}
+
+func (c *client) unstop(which func(path string) bool) {
+	maps.DeleteFunc(c.stopped, func(path string, _ bool) bool { return which(path) })
 }
 
 func describe(cmd fsm.Command) string {

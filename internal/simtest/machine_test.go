@@ -103,9 +103,16 @@ func (m *machine) boot() {
 	if err := p.open(); err != nil {
 		s.t.Fatalf("cannot boot %s: %v", m.name, err)
 	}
-	m.p = p
 	p.run()
+	m.set(p)
 	s.oracle.follow(p)
+}
+
+// set changes p; the bubble's main goroutine alone does, and reads it without mu.
+func (m *machine) set(p *process) {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	m.p = p
 }
 
 func (p *process) open() error {
@@ -210,7 +217,7 @@ func (m *machine) crash() {
 		return
 	}
 	m.s.notef("crash %s", m.name)
-	m.p = nil
+	m.set(nil)
 	p.dead.Store(true)
 	p.host.Crash()
 	m.disk.Crash()

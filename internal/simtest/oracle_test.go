@@ -62,8 +62,6 @@ func newOracle(s *sim) *oracle {
 // seen on it, until it is dead.
 func (o *oracle) follow(p *process) {
 	o.s.wg.Go(func() {
-		done := make(chan struct{})
-		o.s.wg.Go(func() { <-p.over; close(done) })
 		for {
 			changed := p.node.Watch()
 			var index uint64
@@ -73,7 +71,7 @@ func (o *oracle) follow(p *process) {
 			}
 			select {
 			case <-changed:
-			case <-done:
+			case <-p.over:
 				return
 			}
 		}
@@ -183,9 +181,11 @@ func (o *oracle) decision(d *supervisor.Decision) {
 // renews: the decision may have given d.Path, and what is below it, new windows.
 func renews(d *supervisor.Decision) bool {
 	switch d.Cause.Kind {
-	case supervisor.CauseCrash, supervisor.CauseExit, supervisor.CauseNodeLost, supervisor.CauseDrain,
-		supervisor.CausePlacement, supervisor.CauseConfirmed, supervisor.CauseOrdered:
+	case supervisor.CauseCrash, supervisor.CauseExit, supervisor.CausePlacement, supervisor.CauseConfirmed,
+		supervisor.CauseOrdered:
 		return false
+	case supervisor.CauseNodeLost, supervisor.CauseDrain: // only what a group took along
+		return strings.Contains(d.Sentence, "restarts because of")
 	case supervisor.CauseGroup:
 		return parent(d.Cause.Path) != parent(d.Path)
 	}

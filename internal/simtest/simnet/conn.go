@@ -27,8 +27,7 @@ type conn struct {
 
 	in       []segment // sent by the peer, not yet read here
 	inBytes  int
-	lastDue  time.Time // due time of the last segment that this end sent
-	closed   bool      // by this end
+	closed   bool // by this end
 	readBy   time.Time
 	writeBy  time.Time
 	changed  chan struct{} // closed and dropped when a waiter should look again; nil when nobody waits
@@ -156,16 +155,13 @@ func (c *conn) peerGoneAt() time.Time {
 	return c.n.arrival(c.to, c.from, c.finishAt)
 }
 
-// push sends one segment to the peer, never before the one sent before it. The caller holds mu.
+// push sends one segment to the peer. The queue keeps the order: a late segment delays those behind it. The caller
+// holds mu.
 func (c *conn) push(s segment) {
 	s.due = time.Now().Add(c.n.delay())
 	if c.n.lost() {
 		s.due = s.due.Add(resendData)
 	}
-	if s.due.Before(c.lastDue) {
-		s.due = c.lastDue
-	}
-	c.lastDue = s.due
 	if s.fin {
 		c.peer.finishAt = s.due
 	}

@@ -249,7 +249,13 @@ func TestPauseHoldsEverythingUntilResume(t *testing.T) {
 		n.Pause(bob)
 		write(t, a, "to bob")
 		write(t, b, "from bob")
-		time.AfterFunc(5*time.Second, func() { n.Resume(bob) })
+		start := time.Now()
+		a.SetReadDeadline(start.Add(time.Second))
+		if _, err := a.Read(make([]byte, 9)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a byte left a paused address: %v", err)
+		}
+		a.SetReadDeadline(time.Time{})
+		time.AfterFunc(4*time.Second, func() { n.Resume(bob) })
 		dialed := make(chan time.Time, 1)
 		go func() {
 			if c, err := ha.Dial(t.Context(), bob+":7401"); err == nil {
@@ -257,8 +263,7 @@ func TestPauseHoldsEverythingUntilResume(t *testing.T) {
 			}
 			dialed <- time.Now()
 		}()
-		start := time.Now()
-		if s, d := read(t, b); s != "to bob" || d != 5*time.Second+time.Millisecond {
+		if s, d := read(t, b); s != "to bob" || d != 4*time.Second+time.Millisecond {
 			t.Errorf("bob read %q after %v", s, d)
 		}
 		if s, _ := read(t, a); s != "from bob" {

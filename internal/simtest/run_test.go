@@ -1,0 +1,143 @@
+package simtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/internal/simtest/simproc"
+)
+
+// calm is how long a healed cluster may take to be at rest (P5).
+const calm = 60 * time.Second
+
+// outcome is what a run was like.
+type outcome struct {
+	simulated time.Duration
+	healed    time.Duration // from the heal to rest
+	counts    counts
+	acked     int
+}
+
+// runPlan carries out a plan in a bubble.
+func runPlan(t *testing.T, p Plan, verbose bool) (out outcome) {
+	opt := options{seed: p.Seed, nodes: p.Nodes, profile: p.Profile, snapshots: p.Snapshots, verbose: verbose}
+	bubble(t, opt, func(s *sim) {
+		start := time.Now()
+		s.form()
+		for path, script := range p.Scripts {
+			s.procs.Script(path, script)
+		}
+		for _, tree := range p.Trees {
+			s.client.send(fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree})
+		}
+		s.net.SetLatency(p.Latency, p.Latency/4)
+		s.net.SetLoss(p.Loss)
+		s.safety(p)
+		s.heal(p)
+		out.healed = s.rests(calm)
+		s.promised()
+		s.oracle.look()
+		if p.Benign && len(s.oracle.lost) > 0 {
+			s.failf("P16: %s", strings.Join(s.oracle.lost, "; "))
+		}
+		out.counts, out.acked = s.oracle.counts, s.client.acked
+		out.simulated = time.Since(start)
+		s.notef("at rest %v after the heal; %v", out.healed, out.counts)
+	})
+	return out
+}
+
+// step is one entry of the agenda.
+type step struct {
+	at time.Time
+	do func()
+}
+
+// agenda holds what is still to be done, in order of time.
+type agenda []step
+
+func (a *agenda) add(at time.Time, do func()) {
+	i, _ := slices.BinarySearchFunc(*a, at, func(s step, at time.Time) int {
+		if s.at.After(at) {
+			return 1
+		}
+		return -1 // after what is due at the same time
+	})
+	*a = slices.Insert(*a, i, step{at, do})
+}
+
+// safety lets the faults happen.
+func (s *sim) safety(p Plan) {
+	start := time.Now()
+	var todo agenda
+	for _, f := range p.Faults {
+		todo.add(start.Add(f.At), func() {
+			s.notef("fault %v", f)
+			if undo := s.inflict(f); undo != nil {
+				todo.add(time.Now().Add(f.For), undo)
+			}
+		})
+	}
+	for time.Since(start) < p.Safety {
+		s.oracle.look()
+		for len(todo) > 0 && !todo[0].at.After(time.Now()) {
+			do := todo[0].do
+			todo = todo[1:]
+			do()
+		}
+		next := 100 * time.Millisecond
+		if len(todo) > 0 {
+			next = min(next, max(0, time.Until(todo[0].at)))
+		}
+		time.Sleep(next)
+	}
+}
+
+// heal ends all faults.
+func (s *sim) heal(p Plan) {
+	s.notef("heal")
+	s.net.HealAll()
+	s.net.SetLoss(0)
+	s.net.SetLatency(300*time.Microsecond, 100*time.Microsecond)
+	for _, m := range s.machines {
+		s.net.Resume(m.ip)
+		m.mute.Store(false)
+	}
+	s.bootAll()
+	for _, paths := range append([]Fault{{}}, p.Faults...) {
+		if paths.Tree != nil {
+			for _, path := range workers(*paths.Tree) {
+				s.procs.Script(path, healthy)
+			}
+		}
+	}
+	for path := range p.Scripts {
+		s.procs.Script(path, healthy)
+	}
+	for _, m := range s.machines {
+		s.client.send(drainCommand(m.id, false))
+	}
+}
+
+// healthy is how a program behaves that has no fault.
+var healthy = simproc.Script{Latency: 3 * time.Millisecond, UpAfter: 10 * time.Millisecond, StopTime: 20 * time.Millisecond}
+
+// who resolves a fault's machine; nil if there is none just now.
+func (s *sim) who(name string) *machine {
+	switch name {
+	case "leader":
+		return s.leader()
+	case "follower":
+		if f := s.followers(); len(f) > 0 {
+			return f[0]
+		}
+		return nil
+	}
+	if m := s.named(name); m.p != nil {
+		return m
+	}
+	return nil
+}
