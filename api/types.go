@@ -3,7 +3,6 @@ package api
 import (
 	"time"
 
-	"github.com/selfware/selfware/placement"
 	"github.com/selfware/selfware/spec"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -86,8 +85,14 @@ type Why struct {
 
 // Waiting is why a child has no node.
 type Waiting struct {
-	Why      string              `json:"why"`
-	Refusals []placement.Refusal `json:"refusals"`
+	Why      string    `json:"why"`
+	Refusals []Refusal `json:"refusals"`
+}
+
+// Refusal says why one node, by name, was not fit.
+type Refusal struct {
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
 }
 
 // Plan is what applying a tree file would change.
@@ -117,4 +122,42 @@ type Peer struct {
 type LogLine struct {
 	Stream string `json:"stream" enum:"stdout,stderr"`
 	Text   string `json:"text"`
+}
+
+// Ask names what a verb (start, stop, restart, move) is about.
+type Ask struct {
+	// Path is a worker, a supervisor or a tree.
+	Path string `json:"path" minLength:"1" maxLength:"8192" doc:"Path of a worker, a supervisor or a tree" example:"shop/web/api"`
+	// To is the node, by name or id, for a move; empty lets placement choose.
+	To string `json:"to,omitempty" maxLength:"256" doc:"Node to move to, by name or id; any other node if empty"`
+}
+
+// Transfer says who is to lead.
+type Transfer struct {
+	// To is a voter by name or id; empty is the most advanced one.
+	To string `json:"to,omitempty" maxLength:"256" doc:"Voter to lead, by name or id; the most advanced one if empty"`
+}
+
+// Health is what one node says of itself.
+type Health struct {
+	// Status is ok if the node knows a leader, and no_leader (with HTTP status
+	// 503) if it does not.
+	Status string `json:"status" enum:"ok,no_leader"`
+	Node   string `json:"node"`   // its name
+	Leader string `json:"leader"` // name of the leading node; empty if none is known
+	Leads  bool   `json:"leads"`
+	Index  uint64 `json:"index"` // of the node's replica
+}
+
+// Version is what a node runs.
+type Version struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	Schema  int    `json:"schema"` // of log entries and snapshots
+}
+
+// Hash is the state of one replica: equal at equal index on all of them.
+type Hash struct {
+	Index uint64 `json:"index"`
+	Hash  string `json:"hash"` // SHA-256, hexadecimal
 }

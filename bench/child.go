@@ -69,13 +69,13 @@ func childProgram(socket string) ([]byte, error) {
 	size := uint64(headers + len(childCode) + 2 + maxSocket)
 	le := binary.LittleEndian
 	elf := []byte{0x7f, 'E', 'L', 'F', 2, 1, 1, 15: 0}
-	elf = le.AppendUint16(elf, 2)              // executable
-	elf = le.AppendUint16(elf, 62)             // x86-64
-	elf = le.AppendUint32(elf, 1)              // version
-	elf = le.AppendUint64(elf, base+headers)   // entry
-	elf = le.AppendUint64(elf, 64)             // program headers
-	elf = le.AppendUint64(elf, 0)              // section headers
-	elf = le.AppendUint32(elf, 0)              // flags
+	elf = le.AppendUint16(elf, 2)                    // executable
+	elf = le.AppendUint16(elf, 62)                   // x86-64
+	elf = le.AppendUint32(elf, 1)                    // version
+	elf = le.AppendUint64(elf, base+headers)         // entry
+	elf = le.AppendUint64(elf, 64)                   // program headers
+	elf = le.AppendUint64(elf, 0)                    // section headers
+	elf = le.AppendUint32(elf, 0)                    // flags
 	for _, v := range []uint16{64, 56, 1, 0, 0, 0} { // sizes and counts of headers
 		elf = le.AppendUint16(elf, v)
 	}

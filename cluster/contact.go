@@ -19,6 +19,9 @@ type contact struct {
 	admitted bool // its NodeUp is committed: it gets orders
 	// heard is its last sign of life, or when this leader began to listen.
 	heard time.Time
+	// hungUp is when its end closed the session. That alone is no proof: an agent
+	// that hears nothing hangs up to dial anew. A knock settles it.
+	hungUp time.Time
 	// gone is since when its agent process is known not to run; zero if it is
 	// not known. bye: it said so itself.
 	gone    time.Time
@@ -28,14 +31,19 @@ type contact struct {
 }
 
 // inheritContacts begins to count every node's silence: the former leader's
-// from when it was last heard, the others' from now.
+// from when it was last heard, the others' from now. Never from so long ago that
+// a node is lost for want of a session it had no time to open.
 func (l *leader) inheritContacts() {
 	l.n.heardMu.Lock()
 	leader, at := l.n.heardLeader, l.n.heardAt
+	l.n.heardLeader = "" // the next time, it is not the former leader any more
 	l.n.heardMu.Unlock()
+	if earliest := l.began.Add(-l.n.times.Silence); at.Before(earliest) {
+		at = earliest
+	}
 	for id := range l.alive() {
 		c := &contact{heard: l.began}
-		if id == leader && at.Before(l.began) && !at.IsZero() {
+		if id == leader && at.Before(l.began) {
 			c.heard = at
 		}
 		l.contacts[id] = c
@@ -80,10 +88,7 @@ func (l *leader) onNews(m sessionNews) {
 	case m.closed:
 		c.session, c.admitted = nil, false
 		l.vitals.Delete(id)
-		if m.gone {
-			c.gone = time.Now()
-		}
-		l.idle = false
+		l.onHangUp(c, m.gone)
 		return
 	}
 	c.heard = time.Now()
@@ -93,6 +98,19 @@ func (l *leader) onNews(m sessionNews) {
 	}
 	if len(m.up.Events) > 0 {
 		l.proposeEvents(m)
+	}
+}
+
+// onHangUp notes the end of a session. A node that said goodbye is taken at its
+// word; at another's door the leader knocks at once.
+func (l *leader) onHangUp(c *contact, byKernel bool) {
+	l.idle = false
+	switch {
+	case byKernel && c.bye:
+		c.gone = time.Now()
+	case byKernel:
+		c.hungUp = time.Now()
+		l.probe()
 	}
 }
 
@@ -169,12 +187,13 @@ func (l *leader) proposeEvents(m sessionNews) {
 type probed struct {
 	id      string
 	at      time.Time
+	alive   bool
 	refused bool
 }
 
 // probe knocks at nodes that have no session. A refused connection is the
-// kernel's word that the process is gone, as good as a closed session; a new
-// leader has no other way to learn it fast.
+// kernel's word that the process is gone; a new leader has no other way to learn
+// it fast.
 func (l *leader) probe() {
 	for id, n := range l.alive() {
 		c := l.contacts[id]
@@ -196,7 +215,7 @@ func (l *leader) probe() {
 
 func (l *leader) knock(id, addr string) {
 	at := time.Now()
-	ctx, cancel := context.WithTimeout(l.ctx, time.Second)
+	ctx, cancel := context.WithTimeout(l.ctx, l.n.times.Silence)
 	defer cancel()
 	conn, err := l.n.dialer.DialNode(ctx, id, addr, mux.Join)
 	if err == nil {
@@ -204,7 +223,7 @@ func (l *leader) knock(id, addr string) {
 	}
 	refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
 	select {
-	case l.probes <- probed{id, at, refused}:
+	case l.probes <- probed{id, at, err == nil, refused}:
 	case <-l.ctx.Done():
 	}
 }
@@ -215,10 +234,18 @@ func (l *leader) onProbe(p probed) {
 		return
 	}
 	c.probing = false
-	if p.refused && c.session == nil && c.gone.IsZero() {
-		c.gone = p.at
-		l.idle = false
+	if c.session != nil || !c.gone.IsZero() {
+		return
 	}
+	switch {
+	case p.alive:
+		c.hungUp = time.Time{} // it only hung up, and will dial again
+	case !c.hungUp.IsZero(): // refused, or its machine went with it
+		c.gone = c.hungUp
+	case p.refused:
+		c.gone = p.at
+	}
+	l.idle = false
 }
 
 // sign is all there is to judge a node by.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/selfware/selfware/agent"
 	"github.com/selfware/selfware/api"
 	"github.com/selfware/selfware/cluster"
@@ -214,9 +216,30 @@ func (n *Node) openAPI(dir, version string) error {
 	}
 	n.apiListeners = []net.Listener{tcp, unix}
 	n.api, err = api.New(api.Config{
-		Cluster: n.cluster, Logs: n.runner, Self: n.self, Version: version, Logger: n.log.With("part", "api"),
+		Cluster: n.cluster, Logs: n.runner, Self: n.self, Peers: n.peers, Suspects: n.suspects,
+		Version: version, Logger: n.log.With("part", "api"),
 	})
 	return err
+}
+
+// peers is raft's configuration in the API's words.
+func (n *Node) peers() []api.RaftServer {
+	var peers []api.RaftServer
+	for _, s := range n.cluster.Servers() {
+		peers = append(peers, api.RaftServer{ID: string(s.ID), Address: string(s.Address), Voter: s.Suffrage == raft.Voter})
+	}
+	return peers
+}
+
+// suspects says which nodes gossip does not call alive.
+func (n *Node) suspects() map[string]string {
+	words := make(map[string]string)
+	for _, m := range n.gossip.Members() {
+		if m.State != gossip.Alive {
+			words[m.NodeID] = string(m.State)
+		}
+	}
+	return words
 }
 
 func listen(addr, what string) (net.Listener, error) {

@@ -1,0 +1,2 @@
+// Package api
+package api

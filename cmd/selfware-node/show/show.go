@@ -1,0 +1,293 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// Status prints the whole cluster: a line for itself, its nodes, its trees.
+func Status(w io.Writer, st api.Status, s Style) {
+	k := st.Cluster
+	leader := cell{k.Leader, green}
+	if k.Leader == "" {
+		leader = cell{"none", red}
+	}
+	fmt.Fprintf(w, "%s %s  leader %s  term %d  index %d", s.paint(bold, "cluster"), Clean(k.ID),
+		s.paint(leader.color, Clean(leader.text)), k.Term, k.Index)
+	if k.Generation > 1 {
+		fmt.Fprintf(w, "  generation %d", k.Generation)
+	}
+	fmt.Fprint(w, "\n\n")
+	Nodes(w, st.Nodes, s)
+	if len(st.Trees) == 0 {
+		fmt.Fprint(w, "\nno trees yet: `selfware-node apply TREE.yaml` adds one\n")
+	}
+	for _, t := range st.Trees {
+		fmt.Fprintln(w)
+		treeTable(w, t, s)
+	}
+}
+
+// Nodes prints a table of nodes.
+func Nodes(w io.Writer, nodes []api.NodeStatus, s Style) {
+	t := table{style: s, head: []string{"NODE", "STATUS", "ROLE", "CHILDREN", "ADDRESS", "API", "LABELS", "NOTE"}}
+	for _, n := range nodes {
+		role := "-"
+		switch {
+		case n.Leader:
+			role = "leader"
+		case n.Voter:
+			role = "voter"
+		}
+		t.add(c(n.Name), status(n.Status), c(role), num(n.Children), orDash(n.Address), orDash(n.API), c(labels(n.Labels)), c(n.Reason))
+	}
+	t.print(w, "")
+}
+
+func labels(m map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, k+"="+m[k])
+	}
+	return strings.Join(parts, ",")
+}
+
+// treeTable prints a tree with its workers, and why they do not run.
+func treeTable(w io.Writer, tr api.TreeStatus, s Style) {
+	running, workers := 0, 0
+	for _, ch := range tr.Children {
+		if !ch.Supervisor {
+			workers++
+			if ch.Status == "running" {
+				running++
+			}
+		}
+	}
+	fmt.Fprintf(w, "%s %s  %s  %d of %s running\n", s.paint(bold, "tree"), Clean(tr.Name),
+		s.paint(colorOf(tr.Status), tr.Status), running, plural(workers, "child", "children"))
+	t := table{style: s, head: []string{"CHILD", "STATUS", "NODE", "PID", "RESTARTS", "MOVES", "SINCE", "WHY"}}
+	for _, ch := range tr.Children {
+		if ch.Supervisor {
+			continue
+		}
+		t.add(c(ch.Path), status(ch.Status), orDash(ch.Node), pid(ch.PID), num(ch.Restarts), num(ch.Moves), c(s.age(ch.Since)), c(note(ch)))
+	}
+	if len(t.rows) > 0 {
+		t.print(w, "  ")
+	}
+}
+
+// note is the reason of a state that is not simply well.
+func note(ch api.ChildStatus) string {
+	if ch.Status == "running" {
+		return ""
+	}
+	return ch.Reason
+}
+
+// Trees prints supervision trees, indented, with strategies and statuses.
+func Trees(w io.Writer, trees []api.TreeStatus, s Style) {
+	if len(trees) == 0 {
+		fmt.Fprintln(w, "no trees yet: `selfware-node apply TREE.yaml` adds one")
+	}
+	for i, tr := range trees {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		Tree(w, tr, s)
+	}
+}
+
+// Tree prints one supervision tree. Children come after their parents, in start
+// order.
+func Tree(w io.Writer, tr api.TreeStatus, s Style) {
+	t := table{style: s, head: []string{"", "", "", "", ""}}
+	root := []cell{{Clean(tr.Name), bold}, status(tr.Status), c(""), c(""), c("")}
+	children := tr.Children
+	if len(children) > 0 && children[0].Path == tr.Name {
+		root[2] = c(children[0].Strategy)
+		children = children[1:]
+	}
+	t.rows = append(t.rows, root)
+	for i, ch := range children {
+		name := ch.Path[strings.LastIndex(ch.Path, "/")+1:]
+		what := c(ch.Strategy)
+		if !ch.Supervisor {
+			what = c(strings.TrimSpace(where(ch)))
+		}
+		t.rows = append(t.rows, []cell{c(branch(children, i) + name), status(ch.Status), what, c(counts(ch)), c(note(ch))})
+	}
+	widths := make([]int, 5)
+	for _, row := range t.rows {
+		for i := range row {
+			row[i].text = Clean(row[i].text)
+			widths[i] = max(widths[i], len([]rune(row[i].text)))
+		}
+	}
+	for _, row := range t.rows {
+		t.row(w, "", row, widths)
+	}
+}
+
+func where(ch api.ChildStatus) string {
+	switch {
+	case ch.Node == "":
+		return ""
+	case ch.PID == 0:
+		return "on " + ch.Node
+	}
+	return fmt.Sprintf("on %s pid %d", ch.Node, ch.PID)
+}
+
+func counts(ch api.ChildStatus) string {
+	var parts []string
+	if ch.Restarts > 0 {
+		parts = append(parts, plural(ch.Restarts, "restart", "restarts"))
+	}
+	if ch.Moves > 0 {
+		parts = append(parts, plural(ch.Moves, "move", "moves"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// branch draws the lines before the child at i: one level per part of its path.
+func branch(children []api.ChildStatus, i int) string {
+	parts := strings.Split(children[i].Path, "/")
+	var b strings.Builder
+	for depth := 2; depth <= len(parts); depth++ {
+		last := !goesOn(children[i+1:], strings.Join(parts[:depth-1], "/"), strings.Join(parts[:depth], "/"))
+		switch own := depth == len(parts); {
+		case own && last:
+			b.WriteString("└─ ")
+		case own:
+			b.WriteString("├─ ")
+		case last:
+			b.WriteString("   ")
+		default:
+			b.WriteString("│  ")
+		}
+	}
+	return b.String()
+}
+
+// goesOn: the parent has another child after the one at path.
+func goesOn(rest []api.ChildStatus, parent, path string) bool {
+	for _, ch := range rest {
+		if !strings.HasPrefix(ch.Path, parent+"/") {
+			return false
+		}
+		if ch.Path != path && !strings.HasPrefix(ch.Path, path+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// Event prints one event on one line: time, verdict, path, node, sentence.
+func Event(w io.Writer, e api.Event, s Style) {
+	verdict := cmp.Or(e.Verdict, e.Kind)
+	fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", s.paint(dim, e.At.Local().Format("15:04:05.000")),
+		s.paint(colorOf(verdict), fmt.Sprintf("%-8s", verdict)), fmt.Sprintf("%-20s", Clean(cmp.Or(e.Path, "-"))),
+		fmt.Sprintf("%-8s", Clean(cmp.Or(e.Node, "-"))), Clean(e.Sentence))
+}
+
+// Why prints the chain of decisions behind a child's state, oldest first.
+func Why(w io.Writer, y api.Why, s Style) {
+	ch := y.Child
+	fmt.Fprintf(w, "%s is %s", s.paint(bold, Clean(ch.Path)), s.paint(colorOf(ch.Status), ch.Status))
+	if at := where(ch); at != "" {
+		fmt.Fprintf(w, " %s", Clean(at))
+	}
+	if ch.Epoch > 0 {
+		fmt.Fprintf(w, ", epoch %d", ch.Epoch)
+	}
+	if a := s.age(ch.Since); a != "-" {
+		fmt.Fprintf(w, ", for %s", a)
+	}
+	fmt.Fprintln(w)
+	if y.Budget.Max > 0 || y.Budget.Period > 0 {
+		fmt.Fprintf(w, "budget: %s restarts used\n", budget(y.Budget))
+	}
+	for i, d := range y.Decisions {
+		fmt.Fprintln(w)
+		decision(w, i+1, d, s)
+	}
+	if y.Waiting != nil {
+		fmt.Fprintf(w, "\nit waits for a node: %s\n", Clean(y.Waiting.Why))
+		t := table{style: s, head: []string{"NODE", "REFUSES IT BECAUSE"}}
+		for _, r := range y.Waiting.Refusals {
+			t.add(c(r.Node), c(r.Reason))
+		}
+		if len(t.rows) > 0 {
+			t.print(w, "  ")
+		}
+	}
+}
+
+func decision(w io.Writer, n int, d supervisor.Decision, s Style) {
+	fmt.Fprintf(w, "%3d. index %d  %s", n, d.Index, s.paint(colorOf(string(d.Verdict)), string(d.Verdict)))
+	if d.Node != "" {
+		fmt.Fprintf(w, "  on %s", Clean(d.Node))
+	}
+	fmt.Fprintf(w, "  cause %s", d.Cause.Kind)
+	if d.Cause.Path != "" && d.Cause.Path != d.Path {
+		fmt.Fprintf(w, " of %s", Clean(d.Cause.Path))
+	}
+	if d.Cause.Detail != "" {
+		fmt.Fprintf(w, " (%s)", Clean(d.Cause.Detail))
+	}
+	fmt.Fprintln(w)
+	if d.Before != d.After {
+		fmt.Fprintf(w, "     budget %s → %s", budget(d.Before), budget(d.After))
+		if d.Delay > 0 {
+			fmt.Fprintf(w, ", after a back-off of %s", span(d.Delay))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "     %s\n", Clean(d.Sentence))
+}
+
+// Plan prints what an apply would change.
+func Plan(w io.Writer, p api.Plan, s Style) {
+	switch {
+	case len(p.Changes) == 0:
+		fmt.Fprintf(w, "tree %s: no changes\n", Clean(p.Tree))
+		return
+	case p.New:
+		fmt.Fprintf(w, "tree %s is new\n", Clean(p.Tree))
+	default:
+		fmt.Fprintf(w, "tree %s: %s\n", Clean(p.Tree), plural(len(p.Changes), "change", "changes"))
+	}
+	for _, ch := range p.Changes {
+		color := map[string]string{"add": green, "remove": red, "change": yellow, "reorder": yellow}[ch.Kind]
+		for i, line := range strings.Split(strings.TrimRight(ch.String(), "\n"), "\n") {
+			if i > 0 {
+				color = plain
+			}
+			fmt.Fprintf(w, "  %s\n", s.paint(color, Clean(line)))
+		}
+	}
+}
+
+// Peers prints the servers of raft's configuration.
+func Peers(w io.Writer, peers []api.Peer, s Style) {
+	t := table{style: s, head: []string{"NODE", "ID", "ADDRESS", "ROLE"}}
+	for _, p := range peers {
+		role := c("observer")
+		switch {
+		case p.Leader:
+			role = cell{"leader", green}
+		case p.Voter:
+			role = c("voter")
+		}
+		t.add(orDash(p.Name), c(p.ID), c(p.Address), role)
+	}
+	t.print(w, "")
+}

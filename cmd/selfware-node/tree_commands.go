@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/api/client"
+	"github.com/selfware/selfware/cmd/selfware-node/show"
+	"github.com/selfware/selfware/spec"
+)
+
+func (a *app) treeCommands() []*cli.Command {
+	timeout := func() cli.Flag {
+		return &cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "how `LONG` --wait waits"}
+	}
+	return []*cli.Command{
+		{
+			Name: "validate", Usage: "check tree files, without a node", Category: catTree, ArgsUsage: "FILE...",
+			Flags: []cli.Flag{jsonFlag()}, Action: validate,
+		},
+		{
+			Name: "plan", Usage: "show what applying a tree file would change", Category: catTree, ArgsUsage: "FILE",
+			Flags: []cli.Flag{jsonFlag()}, Action: speak(plan),
+		},
+		{
+			Name: "apply", Usage: "make the cluster run a tree file, or the changes in it", Category: catTree, ArgsUsage: "FILE",
+			Description: "   FILE may be - for standard input.",
+			Flags:       []cli.Flag{waitFlag("wait until the tree has settled; fail if it does not"), timeout()},
+			Action:      speak(apply),
+		},
+		{
+			Name: "delete", Usage: "stop a tree and forget it", Category: catTree, ArgsUsage: "TREE",
+			Flags:  []cli.Flag{waitFlag("wait until all of it has stopped"), timeout()},
+			Action: speak(deleteTree),
+		},
+		{
+			Name: "schema", Usage: "print the JSON Schema of tree files, for editors", Category: catTree,
+			Action: func(c *cli.Context) error {
+				_, err := fmt.Fprintf(c.App.Writer, "%s\n", spec.Schema())
+				return err
+			},
+		},
+	}
+}
+
+// checked is what validate --json says of one file.
+type checked struct {
+	File   string      `json:"file"`
+	Valid  bool        `json:"valid"`
+	Tree   string      `json:"tree,omitempty"`
+	Errors spec.Errors `json:"errors,omitempty"`
+	Error  string      `json:"error,omitempty"`
+}
+
+func validate(c *cli.Context) error {
+	var all []checked
+	var errs []error
+	for _, file := range c.Args().Slice() {
+		r := checked{File: file}
+		data, err := readFile(c, file, spec.MaxFile)
+		if err == nil {
+			s, parseErr := spec.Parse(file, data)
+			r.Tree, err = s.Name, parseErr
+		}
+		if r.Valid = err == nil; !r.Valid {
+			errs = append(errs, err)
+			if !errors.As(err, &r.Errors) {
+				r.Error = err.Error()
+			}
+		} else if !c.Bool("json") {
+			fmt.Fprintf(c.App.Writer, "%s: tree %s is valid\n", file, r.Tree)
+		}
+		all = append(all, r)
+	}
+	if c.Bool("json") {
+		if err := printJSON(c, all); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// treeFile reads and checks the file of a command; its name is that of the tree.
+func treeFile(c *cli.Context) (name, text string, err error) {
+	data, err := readFile(c, c.Args().First(), spec.MaxFile)
+	if err != nil {
+		return "", "", err
+	}
+	s, err := spec.Parse(c.Args().First(), data)
+	return s.Name, string(data), err
+}
+
+func plan(c *cli.Context, cl *client.Client) error {
+	_, text, err := treeFile(c)
+	if err != nil {
+		return err
+	}
+	p, err := cl.Plan(c.Context, text)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c, p)
+	}
+	show.Plan(c.App.Writer, p, style())
+	return nil
+}
+
+func style() show.Style { return show.Style{Color: colour(), Now: time.Now()} }
+
+func apply(c *cli.Context, cl *client.Client) error {
+	if c.IsSet("timeout") && !c.Bool("wait") {
+		return usagef("flag --timeout is of no use without --wait")
+	}
+	name, text, err := treeFile(c)
+	if err != nil {
+		return err
+	}
+	done, err := cl.Apply(c.Context, name, text, "")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.App.Writer, done.Message)
+	if !c.Bool("wait") {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+	defer cancel()
+	return show.Settle(ctx, c.App.Writer, name, style(), func(ctx context.Context) (api.TreeStatus, error) { return cl.Tree(ctx, name) })
+}
+
+func deleteTree(c *cli.Context, cl *client.Client) error {
+	if c.IsSet("timeout") && !c.Bool("wait") {
+		return usagef("flag --timeout is of no use without --wait")
+	}
+	name := c.Args().First()
+	done, err := cl.Delete(c.Context, name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.App.Writer, done.Message)
+	if !c.Bool("wait") {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+	defer cancel()
+	for {
+		t, err := cl.Tree(ctx, name)
+		var p *api.Problem
+		if errors.As(err, &p) && p.Code == api.CodeNotFound {
+			fmt.Fprintf(c.App.Writer, "tree %s is gone\n", name)
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			return fmt.Errorf("tree %s is not gone after %v: %s", name, c.Duration("timeout"), show.Unsettled(t))
+		}
+	}
+}
