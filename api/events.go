@@ -95,13 +95,13 @@ func gone(v fsm.View, at cursor) *Problem {
 }
 
 type eventsInput struct {
-	asked
+	Asked
 	Since string `query:"since" maxLength:"40" doc:"Position to begin after: a log index, or an event's id INDEX.N; 0 is the beginning. Without it the latest events are listed."`
 	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Events at most"`
 }
 
 func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answer[[]Event], error) {
-	if err := s.fresh(ctx, in.asked); err != nil {
+	if err := s.fresh(ctx, in.Asked); err != nil {
 		return nil, err
 	}
 	index := s.index()
@@ -132,13 +132,13 @@ func (s *Server) latest(limit int) []Event {
 }
 
 type streamInput struct {
-	asked
+	Asked
 	Since string `query:"since" maxLength:"40" doc:"Position to begin after: a log index, or an event's id INDEX.N; 0 is the beginning. Without it: from now on."`
 	Last  string `header:"Last-Event-ID" maxLength:"40" doc:"The id of the last message that was received; counts before since"`
 }
 
 func (s *Server) streamEvents(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
-	if err := s.fresh(ctx, in.asked); err != nil {
+	if err := s.fresh(ctx, in.Asked); err != nil {
 		return nil, err
 	}
 	at := cursor{s.index(), wholeEntry}

@@ -41,6 +41,9 @@ func (s *Server) hold(w http.ResponseWriter, j *job) {
 			writeProblem(w, v.why)
 			return
 		}
+		if j.goTo.id != "" {
+			continue // we were told who holds the log
+		}
 		pause := time.NewTimer(wait/2 + rand.N(wait))
 		select {
 		case <-pause.C:
@@ -116,6 +119,7 @@ func (s *Server) here(w http.ResponseWriter, j *job) verdict {
 	}
 	t := &tentative{w: w, header: make(http.Header), judge: func(h http.Header) *verdict { return s.judge(j, h) }}
 	s.inner.ServeHTTP(t, r)
+	t.WriteHeader(http.StatusOK) // of an answer without a body
 	if t.held != nil {
 		return *t.held
 	}

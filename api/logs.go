@@ -35,7 +35,7 @@ func (s *Server) logRoutes() {
 }
 
 type logsInput struct {
-	pathInput
+	PathInput
 	Follow bool   `query:"follow" doc:"Go on with what is written from now on"`
 	Tail   int    `query:"tail" default:"100" minimum:"0" maximum:"100000" doc:"Lines of each stream to begin with"`
 	Stream string `query:"stream" default:"both" enum:"stdout,stderr,both" doc:"Which output"`
@@ -44,7 +44,7 @@ type logsInput struct {
 
 func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse, error) {
 	if here, _ := ctx.Value(hereKey{}).(bool); !here {
-		if err := s.fresh(ctx, in.asked); err != nil {
+		if err := s.fresh(ctx, in.Asked); err != nil {
 			return nil, err
 		}
 		n, err := s.holder(in.Path, in.Node)
@@ -62,6 +62,7 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
 		w.Header().Set(HeaderNode, s.cfg.Self.Name)
+		w.Header().Set("Content-Type", "application/x-ndjson")
 		s.sendLogs(r.Context(), w, in.Path, in.Node != "", opt)
 	}}, nil
 }
@@ -228,10 +229,7 @@ func (l *lines) fire() {
 }
 
 func (l *lines) flush() error {
-	if !l.began {
-		l.w.Header().Set("Content-Type", "application/x-ndjson")
-		l.began = true
-	}
+	l.began = true
 	_ = l.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := l.w.Write(l.buf.Bytes())
 	l.buf.Reset()

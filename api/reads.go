@@ -12,7 +12,7 @@ import (
 
 // fresh makes sure that a read sees all that was acknowledged before it (P6),
 // unless it may be stale.
-func (s *Server) fresh(ctx context.Context, in asked) error {
+func (s *Server) fresh(ctx context.Context, in Asked) error {
 	if in.Stale {
 		return nil
 	}
@@ -20,7 +20,7 @@ func (s *Server) fresh(ctx context.Context, in asked) error {
 }
 
 // look answers a read.
-func look[T any](ctx context.Context, s *Server, in asked, see func(*picture) (T, error)) (*answer[T], error) {
+func look[T any](ctx context.Context, s *Server, in Asked, see func(*picture) (T, error)) (*answer[T], error) {
 	if err := s.fresh(ctx, in); err != nil {
 		return nil, err
 	}
@@ -33,20 +33,20 @@ func look[T any](ctx context.Context, s *Server, in asked, see func(*picture) (T
 	return &a, nil
 }
 
-func (s *Server) getStatus(ctx context.Context, in *asked) (*answer[Status], error) {
+func (s *Server) getStatus(ctx context.Context, in *Asked) (*answer[Status], error) {
 	return look(ctx, s, *in, func(p *picture) (Status, error) { return p.status(), nil })
 }
 
-func (s *Server) getNodes(ctx context.Context, in *asked) (*answer[[]NodeStatus], error) {
+func (s *Server) getNodes(ctx context.Context, in *Asked) (*answer[[]NodeStatus], error) {
 	return look(ctx, s, *in, func(p *picture) ([]NodeStatus, error) { return p.nodes(), nil })
 }
 
-func (s *Server) getTrees(ctx context.Context, in *asked) (*answer[[]TreeStatus], error) {
+func (s *Server) getTrees(ctx context.Context, in *Asked) (*answer[[]TreeStatus], error) {
 	return look(ctx, s, *in, func(p *picture) ([]TreeStatus, error) { return p.trees(), nil })
 }
 
 func (s *Server) getTree(ctx context.Context, in *named) (*answer[TreeStatus], error) {
-	return look(ctx, s, in.asked, func(p *picture) (TreeStatus, error) {
+	return look(ctx, s, in.Asked, func(p *picture) (TreeStatus, error) {
 		t := p.v.Tree(in.Name)
 		if t == nil {
 			return TreeStatus{}, notFound("there is no tree %q", in.Name)
@@ -62,7 +62,7 @@ type text struct {
 }
 
 func (s *Server) getSpec(ctx context.Context, in *named) (*text, error) {
-	old, index, err := s.specOf(ctx, in.asked, in.Name)
+	old, index, err := s.specOf(ctx, in.Asked, in.Name)
 	switch {
 	case err != nil:
 		return nil, err
@@ -74,7 +74,7 @@ func (s *Server) getSpec(ctx context.Context, in *named) (*text, error) {
 
 // specOf is what a tree was made from; nil if there is no such tree. A spec is
 // never changed, so it may be read after the View.
-func (s *Server) specOf(ctx context.Context, in asked, name string) (old *supervisor.Spec, index uint64, err error) {
+func (s *Server) specOf(ctx context.Context, in Asked, name string) (old *supervisor.Spec, index uint64, err error) {
 	if err := s.fresh(ctx, in); err != nil {
 		return nil, 0, err
 	}
@@ -89,8 +89,8 @@ func (s *Server) specOf(ctx context.Context, in asked, name string) (old *superv
 }
 
 type planInput struct {
-	asked
-	file
+	Asked
+	File
 }
 
 func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error) {
@@ -98,7 +98,7 @@ func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error)
 	if err != nil {
 		return nil, err
 	}
-	old, index, err := s.specOf(ctx, in.asked, next.Name)
+	old, index, err := s.specOf(ctx, in.Asked, next.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -109,16 +109,17 @@ func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error)
 	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Changes: changes}}, nil
 }
 
-type pathInput struct {
-	asked
+// PathInput is the input of a read about one path.
+type PathInput struct {
+	Asked
 	Path string `query:"path" required:"true" maxLength:"8192" doc:"Path of a worker, a supervisor or a tree" example:"shop/web/api"`
 }
 
-func (s *Server) why(ctx context.Context, in *pathInput) (*answer[Why], error) {
-	return look(ctx, s, in.asked, func(p *picture) (Why, error) { return p.why(in.Path) })
+func (s *Server) why(ctx context.Context, in *PathInput) (*answer[Why], error) {
+	return look(ctx, s, in.Asked, func(p *picture) (Why, error) { return p.why(in.Path) })
 }
 
-func (s *Server) peers(ctx context.Context, in *asked) (*answer[[]Peer], error) {
+func (s *Server) peers(ctx context.Context, in *Asked) (*answer[[]Peer], error) {
 	return look(ctx, s, *in, func(p *picture) ([]Peer, error) {
 		list := []Peer{}
 		for _, id := range sortedKeys(p.peers) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,25 +14,28 @@ type answer[T any] struct {
 	Body  T
 }
 
-// asked is the input of a read.
-type asked struct {
+// The parts of inputs that are embedded have exported names because huma looks
+// into no others.
+
+// Asked is the input of a read.
+type Asked struct {
 	Stale bool `query:"stale" doc:"Answer from this node's replica at once, possibly out of date. Otherwise the answer holds all that was acknowledged before the request."`
 }
 
 // named is the input of a read about one tree.
 type named struct {
-	asked
+	Asked
 	Name string `path:"name" maxLength:"64" doc:"Name of the tree"`
 }
 
-// written is the input of a write.
-type written struct {
+// Written is the input of a write.
+type Written struct {
 	Key string `header:"Idempotency-Key" doc:"Id of the request, at most 128 characters: it is done once, however often it is sent. The node makes one if it is absent."`
 	By  string `header:"X-Selfware-By" default:"api" maxLength:"256" doc:"Who asks, for the record of decisions"`
 }
 
-// file is the text of a tree file.
-type file struct {
+// File is the text of a tree file.
+type File struct {
 	RawBody []byte `contentType:"application/yaml" required:"true" doc:"The tree file, in YAML or JSON"`
 }
 
@@ -42,14 +46,20 @@ func add[I, O any](s *Server, k kind, route huma.Operation, handle func(context.
 	s.kinds[route.Method+" "+route.Path] = k
 	huma.Register(s.huma, route, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
-		if err != nil {
+		var e *elsewhere
+		switch {
+		case errors.As(err, &e):
+			return nil, e
+		case err != nil:
 			return nil, s.problem(err)
 		}
 		return out, nil
 	})
 }
 
-func get(id, path, tag, summary string) huma.Operation { return op(http.MethodGet, id, path, tag, summary) }
+func get(id, path, tag, summary string) huma.Operation {
+	return op(http.MethodGet, id, path, tag, summary)
+}
 
 func op(method, id, path, tag, summary string) huma.Operation {
 	return huma.Operation{Method: method, OperationID: id, Path: path, Tags: []string{tag}, Summary: summary}

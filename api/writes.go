@@ -18,7 +18,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // submit puts a write through the log. Its request id was settled by the first
 // node, so that a repeat finds the first one's answer.
-func (s *Server) submit(ctx context.Context, in written, cmd fsm.Command, what string) (*answer[Done], error) {
+func (s *Server) submit(ctx context.Context, in Written, cmd fsm.Command, what string) (*answer[Done], error) {
 	cmd.Request, cmd.By = in.Key, cmp.Or(in.By, "api")
 	r, err := s.cfg.Cluster.Submit(ctx, cmd)
 	if err != nil {
@@ -41,8 +41,8 @@ func (s *Server) message(r fsm.Result, what string) string {
 }
 
 type applyInput struct {
-	written
-	file
+	Written
+	File
 	Name string `path:"name" maxLength:"64" doc:"Name of the tree, the same as in the file"`
 }
 
@@ -54,20 +54,20 @@ func (s *Server) apply(ctx context.Context, in *applyInput) (*answer[Done], erro
 	if tree.Name != in.Name {
 		return nil, badRequest("the file describes the tree %q, but it was sent as %q; one of the two is wrong", tree.Name, in.Name)
 	}
-	return s.submit(ctx, in.written, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree}, "tree "+in.Name+" is applied")
+	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree}, "tree "+in.Name+" is applied")
 }
 
 type treeInput struct {
-	written
+	Written
 	Name string `path:"name" maxLength:"64" doc:"Name of the tree"`
 }
 
 func (s *Server) deleteTree(ctx context.Context, in *treeInput) (*answer[Done], error) {
-	return s.submit(ctx, in.written, fsm.Command{Type: fsm.TypeDeleteTree, Name: in.Name}, "tree "+in.Name+" is being deleted")
+	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeDeleteTree, Name: in.Name}, "tree "+in.Name+" is being deleted")
 }
 
 type verbInput struct {
-	written
+	Written
 	Body Ask
 }
 
@@ -76,11 +76,11 @@ func (s *Server) verb(ctx context.Context, verb string, in *verbInput) (*answer[
 		return nil, badRequest("only move takes a node to go to, not %s", verb)
 	}
 	cmd := fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: verb, Path: in.Body.Path, To: in.Body.To}}
-	return s.submit(ctx, in.written, cmd, verb+" of "+in.Body.Path+" is accepted")
+	return s.submit(ctx, in.Written, cmd, verb+" of "+in.Body.Path+" is accepted")
 }
 
 type nodeInput struct {
-	written
+	Written
 	Node string `path:"node" maxLength:"256" doc:"Node, by name or id"`
 }
 
@@ -100,7 +100,7 @@ func (s *Server) drain(ctx context.Context, in *nodeInput, on bool) (*answer[Don
 		what = "node " + in.Node + " takes children again"
 	}
 	cmd := fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: s.nodeID(in.Node), On: on}}
-	return s.submit(ctx, in.written, cmd, what)
+	return s.submit(ctx, in.Written, cmd, what)
 }
 
 func (s *Server) leave(ctx context.Context, in *nodeInput) (*answer[Done], error) {

@@ -107,7 +107,7 @@ func splice(old, made string) (string, error) {
 	made = beginMark + "\n\n" + strings.TrimSpace(made) + "\n\n" + endMark
 	head, rest, has := strings.Cut(old, beginMark)
 	if !has {
-		return strings.TrimSpace(old+"\n\n"+made) + "\n", nil
+		return strings.TrimSpace(strings.TrimSpace(old)+"\n\n"+made) + "\n", nil
 	}
 	_, foot, ended := strings.Cut(rest, endMark)
 	if !ended {

@@ -86,8 +86,11 @@ type Entry struct {
 
 var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
+	// A field that this build does not know is refused like an unknown type: to
+	// drop it would let replicas differ.
 	decMode = must(cbor.DecOptions{
 		MaxArrayElements: 4 << 20, MaxMapPairs: 4 << 20, MaxNestedLevels: 512,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 	}.DecMode())
 )
 
@@ -98,10 +101,27 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Encode gives the canonical bytes of an entry (RFC 8949 core deterministic).
+// Encode gives the canonical bytes of an entry (RFC 8949 core deterministic). It
+// refuses what Apply would: more than supervisor.MaxInputs inputs.
 func (e Entry) Encode() ([]byte, error) {
+	if err := e.fits(); err != nil {
+		return nil, err
+	}
 	e.Schema = Schema
 	return encMode.Marshal(e)
+}
+
+// fits: every input has a position of its own in the entry, so that no epoch is
+// made twice (P1). Events and assigns are an input each, another command is one.
+func (e Entry) fits() error {
+	inputs := 0
+	for i := range e.Commands {
+		inputs += max(1, len(e.Commands[i].Events)+len(e.Commands[i].Assign))
+	}
+	if inputs > supervisor.MaxInputs {
+		return fmt.Errorf("cannot put %d inputs into one log entry: the limit is %d", inputs, supervisor.MaxInputs)
+	}
+	return nil
 }
 
 // decode reads an entry. Any error means that this build must not go on.
@@ -113,8 +133,8 @@ func decode(data []byte) (Entry, error) {
 	if e.Schema != Schema {
 		return e, fmt.Errorf("cannot apply a log entry of schema %d: this build knows %d; run a newer selfware-node", e.Schema, Schema)
 	}
-	if len(e.Commands) > supervisor.MaxInputs {
-		return e, fmt.Errorf("cannot apply a log entry of %d commands: the limit is %d", len(e.Commands), supervisor.MaxInputs)
+	if err := e.fits(); err != nil {
+		return e, err
 	}
 	for i := range e.Commands {
 		if err := e.Commands[i].known(); err != nil {

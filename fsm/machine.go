@@ -50,6 +50,7 @@ type state struct {
 	nodes      map[string]*Node
 	trees      map[string]*supervisor.Tree
 	records    []Record
+	lost       mark // of the stream, before records
 	requests   []request
 
 	// Derived: what every path has of a node, and what waits for one.
@@ -160,9 +161,15 @@ func (s *state) init(in *Init) Result {
 
 // step hands one input to a tree, under a stamp of its own.
 func (s *state) step(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Decision, error) {
-	at := supervisor.Stamp{Index: s.index, Pos: s.pos, Time: s.clock}
+	ds, err := s.stepHere(t, in)
 	s.pos++
-	ds, err := t.Step(in, at)
+	return ds, err
+}
+
+// stepHere is step without the advance: the trees may share a stamp, the inputs
+// of one tree may not.
+func (s *state) stepHere(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Decision, error) {
+	ds, err := t.Step(in, supervisor.Stamp{Index: s.index, Pos: s.pos, Time: s.clock})
 	for i := range ds {
 		s.record(Record{Kind: KindDecision, Decision: &ds[i], Sentence: ds[i].Sentence})
 	}
@@ -170,14 +177,15 @@ func (s *state) step(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Deci
 	return ds, err
 }
 
-// eachTree steps every tree, by name.
-func (s *state) eachTree(in func(*supervisor.Tree) supervisor.Input) []supervisor.Decision {
+// eachTree steps every tree, by name, under one stamp: a command takes one
+// position in its entry, however many trees there are (see Entry.fits).
+func (s *state) eachTree(in supervisor.Input) []supervisor.Decision {
 	var all []supervisor.Decision
 	for _, name := range slices.Sorted(maps.Keys(s.trees)) {
-		t := s.trees[name]
-		ds, _ := s.step(t, in(t)) // node inputs have no errors that matter here
+		ds, _ := s.stepHere(s.trees[name], in) // node inputs have no errors that matter here
 		all = append(all, ds...)
 	}
+	s.pos++
 	return all
 }
 

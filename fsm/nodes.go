@@ -66,8 +66,8 @@ func (s *state) nodeUp(in *NodeUp) Result {
 		s.recordNode(n, "is back")
 	case old.Boot != n.Boot:
 		s.recordNode(n, "has restarted")
-		res.Decisions = s.eachTree(func(*supervisor.Tree) supervisor.Input {
-			return supervisor.NodeLost{Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true}
+		res.Decisions = s.eachTree(supervisor.NodeLost{
+			Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true,
 		})
 	}
 	return res
@@ -82,18 +82,25 @@ func (s *state) admissible(old *Node, n link.Node) error {
 	if old != nil && n.BootSeq == old.BootSeq && n.Boot != old.Boot {
 		return fmt.Errorf("%w: node id %s runs twice; was its data dir copied? Give the copy a fresh data dir", supervisor.ErrRefused, n.ID)
 	}
-	if old == nil && len(s.nodes) >= MaxNodes {
+	other := s.named(n.Name)
+	switch {
+	case other != nil && other.ID == n.ID:
+	case other != nil && other.State == NodeAlive:
+		return fmt.Errorf("%w: the name %s belongs to node %s, which is alive; choose another --name", supervisor.ErrRefused, n.Name, other.ID)
+	case other != nil:
+		delete(s.nodes, other.ID) // its successor, on a fresh disk
+	case old == nil && len(s.nodes) >= MaxNodes:
 		return fmt.Errorf("%w: the cluster has %d nodes, the limit", supervisor.ErrRefused, MaxNodes)
 	}
-	for _, id := range s.nodeIDs() {
-		other := s.nodes[id]
-		if other.ID == n.ID || other.Name != n.Name {
-			continue
+	return nil
+}
+
+// named gives the node of that name, or nil: names are unique.
+func (s *state) named(name string) *Node {
+	for _, n := range s.nodes { // order-free: names are unique
+		if n.Name == name {
+			return n
 		}
-		if other.State == NodeAlive {
-			return fmt.Errorf("%w: the name %s belongs to node %s, which is alive; choose another --name", supervisor.ErrRefused, n.Name, other.ID)
-		}
-		delete(s.nodes, id) // its successor, on a fresh disk
 	}
 	return nil
 }
@@ -127,9 +134,7 @@ func (s *state) leave(n *Node, to NodeState, reason string) Result {
 	if !alive {
 		return Result{}
 	}
-	return Result{Decisions: s.eachTree(func(*supervisor.Tree) supervisor.Input {
-		return supervisor.NodeLost{Node: n.ID, Reason: reason}
-	})}
+	return Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason})}
 }
 
 func (s *state) drain(in *NodeRef, by string) Result {
@@ -149,9 +154,7 @@ func (s *state) drain(in *NodeRef, by string) Result {
 		return Result{}
 	}
 	s.recordNode(&next, "is draining (asked by "+by+")")
-	return Result{Decisions: s.eachTree(func(*supervisor.Tree) supervisor.Input {
-		return supervisor.Drain{Node: n.ID}
-	})}
+	return Result{Decisions: s.eachTree(supervisor.Drain{Node: n.ID})}
 }
 
 // findNode looks a node up by id, or by name.
@@ -159,10 +162,8 @@ func (s *state) findNode(key string) (*Node, error) {
 	if n := s.nodes[key]; n != nil {
 		return n, nil
 	}
-	for _, id := range s.nodeIDs() {
-		if n := s.nodes[id]; n.Name == key {
-			return n, nil
-		}
+	if n := s.named(key); n != nil {
+		return n, nil
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknownNode, key)
 }

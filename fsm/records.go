@@ -44,6 +44,28 @@ func (s *state) recordNode(n *Node, what string) {
 	s.record(Record{Kind: KindNode, Node: n.ID, Sentence: "node " + n.Name + " " + what})
 }
 
+// mark is a place in the event stream.
+type mark struct {
+	index uint64
+	n     int
+}
+
+// before: m lies before the other place.
+func (m mark) before(o mark) bool {
+	return m.index < o.index || m.index == o.index && m.n < o.n
+}
+
+func (r Record) mark() mark { return mark{r.Index, r.N} }
+
+// forgotten is the place of the last record that is promised no more; zero if
+// the stream is whole.
+func (s *state) forgotten() mark {
+	if k := len(s.records) - MaxRecords; k > 0 {
+		return s.records[k-1].mark()
+	}
+	return s.lost
+}
+
 // kept is the part of the stream that is promised; more may still be in memory.
 func (s *state) kept() []Record {
 	return s.records[max(0, len(s.records)-MaxRecords):]

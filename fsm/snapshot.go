@@ -3,6 +3,7 @@ package fsm
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,9 @@ type snapshot struct {
 	Trees      []supervisor.State `cbor:"8,keyasint"`
 	Records    []Record           `cbor:"9,keyasint"`
 	Requests   []request          `cbor:"10,keyasint"`
+	// The place of the last record that is forgotten; 0 if none is.
+	LostIndex uint64 `cbor:"11,keyasint,omitempty"`
+	LostN     int    `cbor:"12,keyasint,omitempty"`
 }
 
 // Snapshot encodes the whole state. It is consistent: Apply waits.
@@ -46,9 +50,11 @@ func (m *Machine) Hash() (uint64, string, error) {
 }
 
 func (s *state) encode() ([]byte, error) {
+	lost := s.forgotten()
 	snap := snapshot{
 		Schema: Schema, ClusterID: s.clusterID, Generation: s.generation, Index: s.index, Clock: s.clock,
 		Wall: s.wall, Records: s.kept(), Requests: s.requests,
+		LostIndex: lost.index, LostN: lost.n,
 	}
 	for _, id := range s.nodeIDs() {
 		snap.Nodes = append(snap.Nodes, s.nodes[id])
@@ -82,7 +88,11 @@ func load(data []byte) (state, error) {
 	}
 	s.clusterID, s.generation, s.index, s.clock = snap.ClusterID, snap.Generation, snap.Index, snap.Clock
 	s.wall, s.records, s.requests = snap.Wall, snap.Records, snap.Requests
+	s.lost = mark{snap.LostIndex, snap.LostN}
 	for _, n := range snap.Nodes {
+		if n == nil {
+			return s, errors.New("cannot restore a snapshot: it holds an empty node record")
+		}
 		s.nodes[n.ID] = n
 	}
 	for _, ts := range snap.Trees {

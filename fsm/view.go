@@ -101,13 +101,9 @@ func (v View) Order(path string) (string, supervisor.Order, bool) {
 // Records gives at most limit records after the given index and position, and
 // whether the stream still reaches back that far without a gap.
 func (v View) Records(index uint64, n, limit int) (records []Record, complete bool) {
-	all := v.s.kept()
-	i := sort.Search(len(all), func(i int) bool {
-		r := all[i]
-		return r.Index > index || r.Index == index && r.N > n
-	})
-	complete = i > 0 || len(all) < MaxRecords || all[0].N == 0 && index+1 >= all[0].Index
-	return slices.Clone(all[i:min(len(all), i+limit)]), complete
+	all, after := v.s.kept(), mark{index, n}
+	i := sort.Search(len(all), func(i int) bool { return after.before(all[i].mark()) })
+	return slices.Clone(all[i:min(len(all), i+limit)]), !after.before(v.s.forgotten())
 }
 
 // TakeChanged lists and forgets the paths whose order, request or status may

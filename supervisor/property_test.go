@@ -63,13 +63,43 @@ func (w *walk) try(in Input) error {
 	for path, n := range w.tree.byPath {
 		wasDown[path] = n.worker() || n.down != ""
 	}
-	_, err := w.step(in)
+	ds, err := w.step(in)
 	if err == nil {
 		w.follow(in, wasDown)
+		w.checkLeft(in, ds)
 	}
 	w.checkGroups()
 	w.checkStopped()
 	return err
+}
+
+// checkLeft: nothing is left on a lost node, what is left on a drained one is about
+// to leave, and neither was charged to anyone.
+func (w *walk) checkLeft(in Input, ds []Decision) {
+	w.Helper()
+	var on []string
+	lost := false
+	switch in := in.(type) {
+	case NodeLost:
+		if lost = !in.Restarted && len(in.Keep) == 0; lost {
+			on = w.tree.On(in.Node)
+		}
+	case Drain:
+		on = w.tree.On(in.Node)
+	default:
+		return
+	}
+	for _, path := range on {
+		l := &w.tree.byPath[path].life
+		if leaves := l.Phase == PhaseStopping && !(l.Then == PhasePending && l.Stay); lost || !leaves {
+			w.Fatalf("%s is %s there after %+v", path, l.Phase, in)
+		}
+	}
+	for _, d := range ds {
+		if d.Before != d.After || d.Verdict == VerdictEscalate {
+			w.Fatalf("%+v was charged to %s", in, d.Path)
+		}
+	}
 }
 
 // again: an event or an assignment that was taken is stale when it is repeated,

@@ -41,7 +41,8 @@ func (c *Client) Follow(ctx context.Context, since string, fn func(api.Event) er
 
 // Logs calls fn for each line of a child's output. With Follow it goes on until
 // ctx ends (its error) or fn fails (that error), and goes with the child to
-// another node; after a break of the connection lines may be missing.
+// another node, where it begins with the tail again; after a break of the
+// connection lines may be missing.
 func (c *Client) Logs(ctx context.Context, path string, opt LogOptions, fn func(api.LogLine) error) error {
 	l := logFollower{c: c, path: path, opt: opt, fn: fn}
 	if !opt.Follow {
@@ -239,26 +240,42 @@ type logMessage struct {
 }
 
 func (l *logFollower) once(ctx context.Context) (began bool, err error) {
-	res, r, err := l.c.stream(ctx, request{method: http.MethodGet, path: "/v1/logs", query: l.opt.query(l.path), read: true})
+	opt := l.opt
+	if l.node != "" {
+		opt.Tail = -1
+	}
+	res, r, err := l.open(ctx, opt)
 	if err != nil {
 		return false, err
 	}
+	if node := res.Header.Get(api.HeaderNode); l.node != "" && node != l.node {
+		res.Body.Close() // it began anew there: from its beginning, as far as the tail goes
+		if res, r, err = l.open(ctx, l.opt); err != nil {
+			return false, err
+		}
+	}
 	defer res.Body.Close()
-	skip := l.node != "" && l.node == res.Header.Get(api.HeaderNode)
-	_ = skip
 	l.node = res.Header.Get(api.HeaderNode)
+	return true, l.read(r)
+}
+
+func (l *logFollower) open(ctx context.Context, opt LogOptions) (*http.Response, *bufio.Reader, error) {
+	return l.c.stream(ctx, request{method: http.MethodGet, path: "/v1/logs", query: opt.query(l.path), read: true})
+}
+
+func (l *logFollower) read(r *bufio.Reader) error {
 	for {
 		text, err := line(r)
 		switch {
 		case errors.Is(err, io.EOF) && !l.opt.Follow:
-			return true, nil
+			return nil
 		case err != nil:
-			return true, l.c.broken(err)
+			return l.c.broken(err)
 		case text == "":
 			continue // a sign of life
 		}
 		if err := l.take(text); err != nil {
-			return true, err
+			return err
 		}
 	}
 }

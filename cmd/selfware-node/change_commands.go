@@ -56,7 +56,7 @@ func drain(c *cli.Context, cl *client.Client) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, deadline)
 	defer cancel()
-	before := []string{""}
+	var before []string
 	for {
 		left, gone, err := childrenOn(ctx, cl, name)
 		switch {
@@ -65,7 +65,7 @@ func drain(c *cli.Context, cl *client.Client) error {
 		case err == nil && gone:
 			fmt.Fprintf(c.App.Writer, "%s holds no child any more\n", name)
 			return nil
-		case err == nil && !slices.Equal(left, before):
+		case err == nil && len(left) > 0 && !slices.Equal(left, before):
 			fmt.Fprintf(c.App.Writer, "  %d left: %s\n", len(left), brief(left))
 			before = left
 		}
@@ -75,7 +75,7 @@ func drain(c *cli.Context, cl *client.Client) error {
 		if c.Context.Err() != nil {
 			return context.Cause(c.Context)
 		}
-		return fmt.Errorf("node %s is not empty after %v; it still drains; left there:\n%s", name, deadline, strings.Join(before, "\n"))
+		return fmt.Errorf("node %s is not empty after %v, and goes on draining; left there:\n%s", name, deadline, strings.Join(before, "\n"))
 	}
 }
 
@@ -94,7 +94,7 @@ func childrenOn(ctx context.Context, cl *client.Client, key string) (left []stri
 	}
 	for _, t := range st.Trees {
 		for _, ch := range t.Children {
-			if !ch.Supervisor && ch.Node == key && (ch.PID != 0 || ch.Status == "stopping") {
+			if !ch.Supervisor && ch.Node == key && ch.PID != 0 {
 				left = append(left, fmt.Sprintf("%s (%s)", ch.Path, ch.Status))
 			}
 		}

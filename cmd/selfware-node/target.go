@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -26,7 +27,11 @@ type target struct{ data, api string }
 // findTarget looks at the flags, then at the environment, then where a packaged
 // node has its data.
 func findTarget(c *cli.Context) (target, error) {
-	t := target{c.String("data"), c.String("api")}
+	return pointed(c.String("data"), c.String("api"))
+}
+
+func pointed(data, api string) (target, error) {
+	t := target{data, api}
 	if t.data != "" && t.api != "" {
 		return t, usagef("cannot use --data and --api at once: they may name two nodes")
 	}
@@ -68,6 +73,14 @@ func connect(c *cli.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	cl, err := clientOf(t)
+	if err == nil && c.Bool("stale") {
+		cl = cl.Stale()
+	}
+	return cl, err
+}
+
+func clientOf(t target) (*client.Client, error) {
 	cfg := client.Config{API: t.api, By: whoAmI()}
 	if t.data != "" {
 		if _, err := node.Load(t.data); err != nil {
@@ -78,9 +91,6 @@ func connect(c *cli.Context) (*client.Client, error) {
 	cl, err := client.New(cfg)
 	if err != nil {
 		return nil, usageError{err.Error()}
-	}
-	if c.Bool("stale") {
-		cl = cl.Stale()
 	}
 	return cl, nil
 }
@@ -126,11 +136,11 @@ func explain(c *cli.Context, err error) error {
 
 // problem shows all that a node has to say against a request.
 func problem(p *api.Problem) error {
-	if len(p.Errors) == 0 {
-		return p
-	}
 	text := p.Detail
 	for _, m := range p.Errors {
+		if strings.Contains(text, m.Message) {
+			continue
+		}
 		text += "\n"
 		if m.Line > 0 {
 			text += fmt.Sprintf("%d:%d: ", m.Line, m.Column)

@@ -50,11 +50,10 @@ func (a *app) treeCommands() []*cli.Command {
 
 // checked is what validate --json says of one file.
 type checked struct {
-	File   string      `json:"file"`
-	Valid  bool        `json:"valid"`
-	Tree   string      `json:"tree,omitempty"`
-	Errors spec.Errors `json:"errors,omitempty"`
-	Error  string      `json:"error,omitempty"`
+	File   string        `json:"file"`
+	Valid  bool          `json:"valid"`
+	Tree   string        `json:"tree,omitempty"`
+	Errors []api.Mistake `json:"errors,omitempty"`
 }
 
 func validate(c *cli.Context) error {
@@ -69,9 +68,7 @@ func validate(c *cli.Context) error {
 		}
 		if r.Valid = err == nil; !r.Valid {
 			errs = append(errs, err)
-			if !errors.As(err, &r.Errors) {
-				r.Error = err.Error()
-			}
+			r.Errors = mistakes(err)
 		} else if !c.Bool("json") {
 			fmt.Fprintf(c.App.Writer, "%s: tree %s is valid\n", file, r.Tree)
 		}
@@ -83,6 +80,19 @@ func validate(c *cli.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func mistakes(err error) (all []api.Mistake) {
+	var errs spec.Errors
+	if !errors.As(err, &errs) {
+		return []api.Mistake{{Message: err.Error()}}
+	}
+	for _, e := range errs {
+		all = append(all, api.Mistake{
+			Message: e.Msg, Line: e.Line, Column: e.Column, Text: e.Text, Hint: e.Hint, Path: e.Path,
+		})
+	}
+	return all
 }
 
 // treeFile reads and checks the file of a command; its name is that of the tree.

@@ -55,7 +55,7 @@ type oracle struct {
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, hashes: make(map[uint64]string), n: -1, windows: make(map[string]*window)}
+	return &oracle{s: s, hashes: make(map[uint64]string), windows: make(map[string]*window)}
 }
 
 // follow compares the process's replica with the others' at each index that is

@@ -81,3 +81,6 @@ func number(t *testing.T, key string) (uint64, bool) {
 	}
 	return n, true
 }
+
+// verbose: scenarios too print their trace and logs.
+func verbose() bool { return os.Getenv("SELFWARE_VERBOSE") != "" }

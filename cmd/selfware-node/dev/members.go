@@ -24,6 +24,7 @@ type member struct {
 	port           int
 	client         *client.Client
 
+	process *os.Process
 	pid     int // 0 while it does not run
 	started time.Time
 	due     time.Time // when to start it again; zero for not
@@ -182,7 +183,8 @@ func (d *dev) start(m *member) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start %s: %w", m.name, err)
 	}
-	m.pid, m.started, m.due, m.dirty = cmd.Process.Pid, time.Now(), time.Time{}, true
+	m.process, m.pid = cmd.Process, cmd.Process.Pid
+	m.started, m.due, m.dirty = time.Now(), time.Time{}, true
 	d.wg.Go(func() {
 		err := cmd.Wait()
 		d.exits <- exit{m, err}

@@ -47,8 +47,7 @@ func (d *dev) stop() error {
 func (d *dev) signal(sig syscall.Signal) (n int) {
 	for _, m := range d.members {
 		if m.pid != 0 {
-			// The process is waited for, so its number is still its own.
-			_ = syscall.Kill(m.pid, sig)
+			_ = m.process.Signal(sig) // an error says that it has ended
 			n++
 		}
 	}
