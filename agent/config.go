@@ -17,8 +17,9 @@ const (
 	DefaultRedial      = 100 * time.Millisecond
 	DefaultDialTimeout = 5 * time.Second
 	DefaultSendTimeout = 10 * time.Second
-	// redialMax bounds the growth of the pause between dials.
-	redialMax = time.Second
+	// redialMax bounds the growth of the pause between dials: after an election,
+	// nodes should find the new leader within a part of what the election took.
+	redialMax = 250 * time.Millisecond
 	// refusedPause is the pause after a leader has refused the node.
 	refusedPause = 5 * time.Second
 	// byeTime bounds how long the end waits for the last message to be sent.
@@ -62,8 +63,8 @@ type Config struct {
 	// Send or Recv that blocks. Required.
 	Dial func(context.Context) (link.Link, error)
 
-	// Redial is the first pause after a failed dial; it doubles up to one
-	// second (or Redial, if that is longer), and each pause is shortened by up
+	// Redial is the first pause after a failed dial; it doubles up to a
+	// quarter of a second (or Redial, if that is longer), and each pause is shortened by up
 	// to half, at random. 0 = DefaultRedial.
 	Redial time.Duration
 	// DialTimeout bounds one dial. 0 = DefaultDialTimeout.

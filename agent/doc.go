@@ -32,7 +32,7 @@
 //
 // Faults and their outcome:
 //   - Session lost, leader lost: nothing that runs is touched, orders hold, the
-//     agent dials again (pause Redial, doubled up to one second, with jitter)
+//     agent dials again (pause Redial, doubled up to 250 ms, with jitter)
 //     and sends its inventory and all unacknowledged events.
 //   - A peer that does not read for SendTimeout, or that says nothing for
 //     Silence, or a dial that takes longer than DialTimeout: session lost.

@@ -176,8 +176,9 @@ type feed struct {
 // run writes what there is and then what comes, until ctx ends, the client does
 // not keep up (writeTimeout), or this node does not lead any more.
 func (f *feed) run(ctx context.Context) error {
-	alive := time.NewTicker(KeepAlive)
+	alive, leads := time.NewTicker(KeepAlive), time.NewTicker(time.Second)
 	defer alive.Stop()
+	defer leads.Stop()
 	// The place alone, so that a client that gets no event can resume too.
 	if err := f.put("id: " + f.at.String() + "\n\n"); err != nil {
 		return err
@@ -193,6 +194,7 @@ func (f *feed) run(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
+		case <-leads.C:
 		case <-alive.C:
 			if err := f.put(": alive\n\n"); err != nil {
 				return err

@@ -30,6 +30,7 @@ type world struct {
 	mu     sync.Mutex
 	index  uint64
 	leader *member // nil: nobody
+	loud   bool    // of noise
 }
 
 // member is one node of the world: a fake cluster.Node, a fake runner and a real

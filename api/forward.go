@@ -8,14 +8,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
 const (
 	firstWait = 10 * time.Millisecond
 	lastWait  = 100 * time.Millisecond
-	lookEvery = 50 * time.Millisecond // whether the leader is still the one asked
-	maxKept   = 64 << 10              // of an answer that is not passed on
+	lookEvery = 50 * time.Millisecond  // whether the leader is still the one asked
+	lookSlow  = 500 * time.Millisecond // the same, once a stream has begun
+	maxKept   = 64 << 10               // of an answer that is not passed on
 )
 
 // verdict is what came of one attempt.
@@ -191,15 +193,20 @@ func (s *Server) there(w http.ResponseWriter, j *job, to place) verdict {
 	if to.addr != "" {
 		s.addrs.Store(to.id, to.addr)
 	}
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	ctx, cancel := context.WithCancelCause(j.r.Context())
 	defer cancel(nil)
 	r, err := j.remote(ctx, s.cfg.Self.ID, to.id)
 	if err != nil {
 		return verdict{why: s.problem(err)}
 	}
-	stop := s.watchLeader(ctx, cancel, j, to.id)
+	head := make(chan struct{})
+	if j.goTo.id == "" && j.kind.again() {
+		watch.Go(func() { s.watchLeader(ctx, cancel, to.id, head, j.kind == follow) })
+	}
 	res, err := s.transport.RoundTrip(r)
-	stop()
+	close(head)
 	if err != nil {
 		return s.failed(ctx, j, to, err)
 	}
@@ -209,7 +216,7 @@ func (s *Server) there(w http.ResponseWriter, j *job, to place) verdict {
 		return *v
 	}
 	pass(w, res.StatusCode, res.Header)
-	if err := copyBody(w, res.Body, j.kind.long()); err != nil && ctx.Err() == nil {
+	if err := copyBody(w, res.Body, j.kind.long()); err != nil && j.kind != follow && j.r.Context().Err() == nil {
 		s.log.Debug("a forwarded answer broke off", "node", to.id, "path", j.r.URL.Path, "why", err)
 		panic(http.ErrAbortHandler) // the client must not take it for whole
 	}
@@ -238,31 +245,29 @@ func (s *Server) failed(ctx context.Context, j *job, to place, err error) verdic
 var errMoved = errors.New("it leads no more")
 
 // watchLeader gives a request up when the node that was asked is not the leader
-// any more: a leader that has vanished never answers. Requests that must not be
-// sent twice wait for their answer.
-func (s *Server) watchLeader(ctx context.Context, cancel context.CancelCauseFunc, j *job, id string) (stop func()) {
-	if j.goTo.id != "" || !j.kind.again() {
-		return func() {}
-	}
-	answered := make(chan struct{})
-	s.wg.Go(func() {
-		look := time.NewTicker(lookEvery)
-		defer look.Stop()
-		for {
-			select {
-			case <-look.C:
-				if now, _ := s.cfg.Cluster.Leader(); now != id {
-					cancel(errMoved)
-					return
-				}
-			case <-answered:
-				return
-			case <-ctx.Done():
+// any more: a leader that has vanished never answers, and a stream from it has
+// ended though nobody says so. It ends with ctx, or, but for streams, when the
+// head of the answer has come.
+func (s *Server) watchLeader(ctx context.Context, cancel context.CancelCauseFunc, id string, head chan struct{}, stream bool) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if now, _ := s.cfg.Cluster.Leader(); now != id {
+				cancel(errMoved)
 				return
 			}
+		case <-head:
+			if !stream {
+				return
+			}
+			look.Reset(lookSlow)
+			head = nil
+		case <-ctx.Done():
+			return
 		}
-	})
-	return func() { close(answered) }
+	}
 }
 
 // copyBody passes a body on; of a stream each piece at once.

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"time"
 )
 
@@ -183,8 +185,10 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
 	if v == nil {
 		return
 	}
-	if v != http.ErrAbortHandler && r.Context().Err() == nil {
-		s.log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "why", v)
+	if _, ours := v.(runtime.Error); ours {
+		s.log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "why", v, "stack", string(debug.Stack()))
+	} else if v != http.ErrAbortHandler { // huma panics when it cannot write
+		s.log.Debug("an answer broke off", "method", r.Method, "path", r.URL.Path, "why", v)
 	}
 	panic(http.ErrAbortHandler) // net/http closes the connection: the answer is incomplete
 }

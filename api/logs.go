@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	lineDelay = 20 * time.Millisecond // lines that come together go out together
-	lineTick  = 5 * time.Second       // a sign of life, and a look whether the child is still here
+	lineDelay = 20 * time.Millisecond  // lines that come together go out together
+	lookAgain = 100 * time.Millisecond // at most so often whether a child is still here
 	lineBatch = 32 << 10
 )
 
@@ -146,18 +146,17 @@ func (s *Server) left(path string) (gone bool) {
 // sendLogs writes the lines of a log to a client. Until the first one there may
 // be an error instead.
 func (s *Server) sendLogs(ctx context.Context, w http.ResponseWriter, path string, stay bool, opt runner.LogOptions) {
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	out := &lines{w: w, rc: http.NewResponseController(w), tick: func() error {
-		if opt.Follow && !stay && s.left(path) {
-			return errLeft
-		}
-		return nil
-	}, broken: cancel}
-	out.timer = time.AfterFunc(lineDelay, out.fire)
+	if opt.Follow && !stay {
+		watch.Go(func() { s.watchChild(ctx, cancel, path) })
+	}
+	out := newLines(w, cancel)
 	err := s.cfg.Logs.Logs(ctx, path, opt, out.add)
 	began := out.end()
-	if err == nil || context.Cause(ctx) != nil {
+	if err == nil || ctx.Err() != nil {
 		return // a child that has left, a client that has gone
 	}
 	p := s.problem(err)
@@ -169,6 +168,29 @@ func (s *Server) sendLogs(ctx context.Context, w http.ResponseWriter, path strin
 	_, _ = w.Write(append(data, '\n'))
 }
 
+// watchChild ends the following of a log when its child has gone elsewhere.
+func (s *Server) watchChild(ctx context.Context, cancel context.CancelCauseFunc, path string) {
+	for {
+		changed := s.cfg.Cluster.Watch()
+		if s.left(path) {
+			cancel(errLeft)
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+		pause := time.NewTimer(lookAgain)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+	}
+}
+
 var errLeft = errors.New("the child has left this node")
 
 // lines gathers log lines and sends them in good time. Its lock is held while
@@ -176,15 +198,27 @@ var errLeft = errors.New("the child has left this node")
 type lines struct {
 	w      http.ResponseWriter
 	rc     *http.ResponseController
-	tick   func() error // asked now and then whether to go on
-	broken func(error)  // told once when it cannot
+	broken func(error) // told when it cannot go on
 
-	mu    sync.Mutex
+	lock  chan struct{} // one token; a blocked write must count as blocked in a simulated network too
 	buf   bytes.Buffer
 	timer *time.Timer
 	soon  bool // the timer fires within lineDelay
 	began bool // something was sent
 	over  bool
+}
+
+func newLines(w http.ResponseWriter, broken func(error)) *lines {
+	l := &lines{w: w, rc: http.NewResponseController(w), broken: broken, lock: make(chan struct{}, 1)}
+	defer l.locked()()
+	l.timer = time.AfterFunc(lineDelay, l.fire) // the head goes out though no line comes
+	return l
+}
+
+// locked takes the lock, to be given back by calling what it returns.
+func (l *lines) locked() (unlock func()) {
+	l.lock <- struct{}{}
+	return func() { <-l.lock }
 }
 
 // add takes one line.
@@ -193,8 +227,7 @@ func (l *lines) add(line runner.LogLine) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.locked()()
 	l.buf.Write(append(data, '\n'))
 	if l.buf.Len() >= lineBatch {
 		return l.flush()
@@ -208,24 +241,19 @@ func (l *lines) add(line runner.LogLine) error {
 
 // fire sends what waits, or a sign of life.
 func (l *lines) fire() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.locked()()
 	if l.over {
 		return
 	}
 	if l.buf.Len() == 0 {
 		l.buf.WriteByte('\n')
 	}
-	err := l.flush()
-	if err == nil {
-		err = l.tick()
-	}
-	if err != nil {
+	if err := l.flush(); err != nil {
 		l.broken(err)
 		return
 	}
 	l.soon = false
-	l.timer.Reset(lineTick)
+	l.timer.Reset(KeepAlive)
 }
 
 func (l *lines) flush() error {
@@ -242,8 +270,7 @@ func (l *lines) flush() error {
 // end sends what is left; nothing is sent after it. It tells whether anything
 // was ever sent.
 func (l *lines) end() (began bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.locked()()
 	l.over = true
 	l.timer.Stop()
 	if l.buf.Len() > 0 {

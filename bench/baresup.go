@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -18,6 +19,9 @@ type superConfig struct {
 	// Hosts of the bare cluster: each start is committed there first. Empty is
 	// for a supervisor that commits nothing.
 	Hosts []string
+	// Loop uses os/exec and a goroutine for each child, and commits nothing: the
+	// loop that any Go program would write first.
+	Loop bool
 }
 
 // bareSuper is the least that can be called a supervisor: it forks, waits for
@@ -42,7 +46,9 @@ func beBareSuper(cfg superConfig) error {
 	}
 	// The death signal is tied to the thread that forks.
 	runtime.LockOSThread()
-	go s.reap() // ends with the process
+	if !cfg.Loop {
+		go s.reap() // ends with the process
+	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var n int
 		if _, err := fmt.Sscanf(in.Text(), "start %d", &n); err != nil {
@@ -63,11 +69,27 @@ func (s *bareSuper) start(n int) error {
 		return err
 	}
 	for i := range n {
-		if err := s.fork(fmt.Sprintf("%s%d", s.cfg.Prefix, i)); err != nil {
+		name := fmt.Sprintf("%s%d", s.cfg.Prefix, i)
+		if s.cfg.Loop {
+			go s.keep(name) // ends with the process
+		} else if err := s.fork(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keep starts a child and waits for it, for ever.
+func (s *bareSuper) keep(name string) {
+	runtime.LockOSThread()
+	for {
+		cmd := exec.Command(s.cfg.Argv[0], append(s.cfg.Argv[1:len(s.cfg.Argv):len(s.cfg.Argv)], name)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		if cmd.Start() != nil {
+			return // a child that is missing ends the row
+		}
+		_ = cmd.Wait() // it was killed
+	}
 }
 
 // decide makes the decision to start durable, if that is asked for.

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,22 +99,40 @@ func (c *ours) whole(ctx context.Context) (api.Status, error) {
 func (c *ours) until(ctx context.Context, what string, check func(api.Status) bool) (api.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, ready)
 	defer cancel()
-	var last error
+	last := "no node answers"
 	for {
 		for _, m := range c.nodes {
 			if m.proc.ended() {
 				return api.Status{}, fmt.Errorf("cannot go on: node %s has ended: %s", m.name, tail(m.dir+".log"))
 			}
-			s, err := m.client.Status(ctx)
-			if err == nil && check(s) {
+			one, end := context.WithTimeout(ctx, time.Second)
+			s, err := m.client.Status(one)
+			end()
+			switch {
+			case err == nil && check(s):
 				return s, nil
+			case err == nil:
+				last = brief(s)
+			case ctx.Err() == nil:
+				last = err.Error()
 			}
-			last = err
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return api.Status{}, fmt.Errorf("cannot go on: not so within %v: %s (%w)", ready, what, errors.Join(err, last))
+			return api.Status{}, fmt.Errorf("cannot go on: %w; not so within %v: %s; %s", err, ready, what, last)
 		}
 	}
+}
+
+// brief says in a line how a cluster is.
+func brief(s api.Status) string {
+	text := fmt.Sprintf("leader %q", s.Cluster.Leader)
+	for _, n := range s.Nodes {
+		text += fmt.Sprintf(", %s %s", n.Name, n.Status)
+	}
+	for _, t := range s.Trees {
+		text += fmt.Sprintf(", tree %s %s", t.Name, t.Status)
+	}
+	return text
 }
 
 // tail is the end of a log, for messages.

@@ -22,7 +22,7 @@ func (l *lab) rowRestart(ctx context.Context) error {
 	if err := l.use(ctx, gossip.LAN); err != nil {
 		return err
 	}
-	bare, err := startBareSupervisor(l.self, superConfig{Argv: l.argv, Prefix: "bare"})
+	bare, err := startBareSupervisor(l.self, superConfig{Argv: l.argv, Prefix: "bare", Loop: true})
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (l *lab) restarts(ctx context.Context, all ...*contender) error {
 }
 
 func (l *lab) reportRestarts(loop, committed, far, near *contender) {
-	const bareLoop = "kill, wait4, fork and exec in a loop"
+	const bareLoop = "a Go loop of kill, wait and start with os/exec"
 	l.report(Result{
 		Row: "a", What: "crash → main(), child on a follower", Unit: "ms", Floor: bareLoop,
 		Bare: summarize(loop.samples), Ours: summarize(far.samples), goal: goal{stat: byMedian, times: 4},

@@ -154,6 +154,15 @@ func (l *leader) onHello(id string, m sessionNews) {
 	}
 }
 
+// expel ends the session of a node that was just lost. If it was only paused, it
+// dials again when it goes on, and its hello enters it again; in the old session
+// nobody would.
+func (l *leader) expel(id string, err error) {
+	if c := l.contacts[id]; err == nil && c != nil && c.session != nil {
+		c.session.conn.Close()
+	}
+}
+
 // admit sends a node the whole of its orders.
 func (l *leader) admit(id string, c *contact) {
 	c.admitted = true
@@ -186,7 +195,6 @@ func (l *leader) proposeEvents(m sessionNews) {
 // probed is the answer of a node's cluster port.
 type probed struct {
 	id      string
-	at      time.Time
 	alive   bool
 	refused bool
 }
@@ -196,25 +204,38 @@ type probed struct {
 // it fast.
 func (l *leader) probe() {
 	for id, n := range l.alive() {
-		c := l.contacts[id]
-		if c == nil {
-			c = &contact{heard: time.Now()}
-			l.contacts[id] = c
-		}
-		if c.session != nil || c.probing || !c.gone.IsZero() || id == l.n.cfg.Self.ID {
-			continue
-		}
-		c.probing = true
-		addr := l.n.address(id)
-		if addr == "" {
-			addr = n.Address
-		}
-		l.n.wg.Go(func() { l.knock(id, addr) })
+		l.probeNode(id, n)
 	}
 }
 
+// probeFormer knocks at the leader before: most likely its end is why there was
+// an election, so there is no time to lose.
+func (l *leader) probeFormer() {
+	for id, n := range l.alive() {
+		if c := l.contacts[id]; c != nil && c.heard.Before(l.began) {
+			l.probeNode(id, n)
+		}
+	}
+}
+
+func (l *leader) probeNode(id string, n *fsm.Node) {
+	c := l.contacts[id]
+	if c == nil {
+		c = &contact{heard: time.Now()}
+		l.contacts[id] = c
+	}
+	if c.session != nil || c.probing || !c.gone.IsZero() || id == l.n.cfg.Self.ID {
+		return
+	}
+	c.probing = true
+	addr := l.n.address(id)
+	if addr == "" {
+		addr = n.Address
+	}
+	l.n.wg.Go(func() { l.knock(id, addr) })
+}
+
 func (l *leader) knock(id, addr string) {
-	at := time.Now()
 	ctx, cancel := context.WithTimeout(l.ctx, l.n.times.Silence)
 	defer cancel()
 	conn, err := l.n.dialer.DialNode(ctx, id, addr, mux.Join)
@@ -223,7 +244,7 @@ func (l *leader) knock(id, addr string) {
 	}
 	refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
 	select {
-	case l.probes <- probed{id, at, err == nil, refused}:
+	case l.probes <- probed{id, err == nil, refused}:
 	case <-l.ctx.Done():
 	}
 }
@@ -243,7 +264,9 @@ func (l *leader) onProbe(p probed) {
 	case !c.hungUp.IsZero(): // refused, or its machine went with it
 		c.gone = c.hungUp
 	case p.refused:
-		c.gone = p.at
+		// It had its grace to come back since it was last heard: an election,
+		// which takes longer, is not followed by another wait.
+		c.gone = c.heard
 	}
 	l.idle = false
 }

@@ -162,6 +162,7 @@ func (l *leader) run() {
 	if l.n.cfg.Bootstrap {
 		l.propose(&proposal{cmd: fsm.Command{Type: fsm.TypeInit, Init: &fsm.Init{ClusterID: l.n.cfg.ClusterID}}})
 	}
+	l.probeFormer()
 	for {
 		select {
 		case <-l.ctx.Done():
@@ -225,7 +226,11 @@ func (l *leader) propel() {
 	if !l.idle {
 		l.idle = true
 		for _, cmd := range l.due() {
-			l.propose(&proposal{cmd: cmd})
+			p := &proposal{cmd: cmd}
+			if cmd.Type == fsm.TypeNodeLost {
+				p.then = func(_ fsm.Result, err error) { l.expel(cmd.Node.ID, err) }
+			}
+			l.propose(p)
 		}
 	}
 	if len(l.waiting) == 0 {

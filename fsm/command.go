@@ -87,10 +87,11 @@ type Entry struct {
 var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
 	// A field that this build does not know is refused like an unknown type: to
-	// drop it would let replicas differ.
+	// drop it would let replicas differ. Text need not be UTF-8, since what a
+	// program printed may be in it, and an entry that is refused stops all nodes.
 	decMode = must(cbor.DecOptions{
 		MaxArrayElements: 4 << 20, MaxMapPairs: 4 << 20, MaxNestedLevels: 512,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, UTF8: cbor.UTF8DecodeInvalid,
 	}.DecMode())
 )
 
@@ -102,13 +103,18 @@ func must[T any](v T, err error) T {
 }
 
 // Encode gives the canonical bytes of an entry (RFC 8949 core deterministic). It
-// refuses what Apply would: more than supervisor.MaxInputs inputs.
+// refuses what Apply would give an error for: once in the log, such an entry
+// would stop every node.
 func (e Entry) Encode() ([]byte, error) {
-	if err := e.fits(); err != nil {
+	e.Schema = Schema
+	data, err := encMode.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode a log entry: %w", err)
+	}
+	if _, err := decode(data); err != nil {
 		return nil, err
 	}
-	e.Schema = Schema
-	return encMode.Marshal(e)
+	return data, nil
 }
 
 // fits: every input has a position of its own in the entry, so that no epoch is

@@ -101,9 +101,9 @@ func (v View) Order(path string) (string, supervisor.Order, bool) {
 // Records gives at most limit records after the given index and position, and
 // whether the stream still reaches back that far without a gap.
 func (v View) Records(index uint64, n, limit int) (records []Record, complete bool) {
-	all, after := v.s.kept(), mark{index, n}
+	all, after, gone := v.s.kept(), mark{index, n}, v.s.forgotten()
 	i := sort.Search(len(all), func(i int) bool { return after.before(all[i].mark()) })
-	return slices.Clone(all[i:min(len(all), i+limit)]), !after.before(v.s.forgotten())
+	return slices.Clone(all[i:min(len(all), i+limit)]), gone == mark{} || !after.before(gone)
 }
 
 // TakeChanged lists and forgets the paths whose order, request or status may

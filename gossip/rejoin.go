@@ -17,11 +17,12 @@ const (
 	maxSeeds      = 8               // seeds contacted per round
 	maxDead       = 8               // dead members contacted per round
 	maxIPs        = 8               // addresses used of one DNS name
+	aloneRetry    = time.Second     // between rounds while no other node is known alive
 	lookupTimeout = 5 * time.Second // of resolving one DNS name
 )
 
 // Run joins through the seeds and keeps contacting seeds and dead members, every 10 s give or take a fifth, so that
-// any partition heals. It blocks until Leave or Shutdown, or until ctx ends, which shuts gossip down as a death;
+// any partition heals; while a join fails and nobody else is alive, every second. It blocks until Leave or Shutdown, or until ctx ends, which shuts gossip down as a death;
 // call Leave first to part in peace. It returns nil in all these cases. Joins on their way when it returns end by
 // themselves within two TCPTimeouts.
 func (g *Gossip) Run(ctx context.Context) error {
@@ -31,11 +32,16 @@ func (g *Gossip) Run(ctx context.Context) error {
 	last := ""
 	known := map[string]bool{}
 	for {
-		if err := g.rejoin(ctx); ctx.Err() == nil && !g.hasEnded() {
+		err := g.rejoin(ctx)
+		if ctx.Err() == nil && !g.hasEnded() {
 			last = g.report(last, err)
 		}
 		g.reportConflicts(known)
 		pause := g.timings.Rejoin*4/5 + rand.N(g.timings.Rejoin*2/5)
+		if err != nil && g.alone() {
+			// Nodes that start together must not wait for the next round.
+			pause = aloneRetry/2 + rand.N(aloneRetry)
+		}
 		select {
 		case <-time.After(pause):
 		case <-g.ended:
@@ -44,6 +50,13 @@ func (g *Gossip) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// alone tells whether no other node is alive in this node's view.
+func (g *Gossip) alone() bool {
+	return !slices.ContainsFunc(g.Members(), func(m Member) bool {
+		return m.State == Alive && m.NodeID != g.cfg.NodeID
+	})
 }
 
 // report logs a round's failure once, not every 10 s, and its end.

@@ -11,8 +11,10 @@ import (
 
 var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
+	// Text need not be UTF-8: what a program printed may be in it, and a message
+	// that is refused would be sent again for ever.
 	decMode = must(cbor.DecOptions{
-		MaxArrayElements: 1 << 20, MaxMapPairs: 1 << 16, MaxNestedLevels: 64,
+		MaxArrayElements: 1 << 20, MaxMapPairs: 1 << 16, MaxNestedLevels: 64, UTF8: cbor.UTF8DecodeInvalid,
 	}.DecMode())
 )
 

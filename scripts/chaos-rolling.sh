@@ -12,14 +12,6 @@ setup '' "$@"
 [ "${#args[@]}" = 0 ] || usage ''
 mapfile -t names < <(printf '%s\n' "${!cids[@]}" | sort)
 for name in "${names[@]}"; do
-	watch_any "$name"
-	settle || true
-	before=$status fresh=$(on "$name")
-	say "restarting $name"
-	began=$(now_ms)
-	restart_node "$name"
-	watch "$name" # its own answer shows that it takes part
-	recover "$before" "$fresh" "$began" "$(whole "$name")" || true
-	row "$name" 'restart' "$before"
+	roll "$name"
 done
 report

@@ -136,7 +136,7 @@ func (c *Client) Transfer(ctx context.Context, to string) (api.Done, error) {
 // SaveSnapshot writes the whole state to w, for RestoreSnapshot. Nothing is
 // written of a snapshot that arrived damaged.
 func (c *Client) SaveSnapshot(ctx context.Context, w io.Writer) error {
-	res, err := c.send(ctx, request{method: http.MethodGet, path: "/v1/raft/snapshot"})
+	res, err := c.send(ctx, request{method: http.MethodGet, path: "/v1/raft/snapshot", slow: true})
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (c *Client) RestoreSnapshot(ctx context.Context, r io.Reader) (api.Done, er
 		return api.Done{}, err
 	}
 	return call[api.Done](ctx, c, request{
-		method: http.MethodPut, path: "/v1/raft/snapshot", body: sealed, contentType: "application/octet-stream",
+		method: http.MethodPut, path: "/v1/raft/snapshot", body: sealed, contentType: "application/octet-stream", slow: true,
 	})
 }
 

@@ -11,12 +11,17 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/selfware/selfware/api"
 )
 
-// maxAnswer bounds an answer that is read whole.
-const maxAnswer = 256 << 20
+const (
+	// maxAnswer bounds an answer that is read whole.
+	maxAnswer = 256 << 20
+	// slowTimeout is for what moves the whole state.
+	slowTimeout = 2 * time.Minute
+)
 
 // request is one request to the node.
 type request struct {
@@ -25,8 +30,8 @@ type request struct {
 	body         []byte
 	contentType  string
 	by           string
-	read         bool // changes nothing
-	last         string
+	read         bool // may be answered by any replica, if the client is Stale
+	slow         bool // may take longer than others
 }
 
 func (r *request) json(v any) {
@@ -37,7 +42,11 @@ func (r *request) json(v any) {
 // send sends a request and gives the answer if it is no error. The answer's end
 // is its body's: what bounds the request in time ends with it.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	limit := c.cfg.Timeout
+	if r.slow {
+		limit = max(limit, slowTimeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	res, err := c.open(ctx, r)
 	if err != nil {
 		cancel()
@@ -72,9 +81,6 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if !r.read {
 		req.Header.Set(api.HeaderBy, cmp.Or(r.by, c.cfg.By, "api"))
-	}
-	if r.last != "" {
-		req.Header.Set("Last-Event-ID", r.last)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/selfware/selfware/api"
 	"github.com/selfware/selfware/api/client"
 	"github.com/selfware/selfware/cmd/selfware-node/show"
+	"github.com/selfware/selfware/spec"
 )
 
 // eventPage is how many events are asked for at once.
@@ -100,8 +102,22 @@ func showTree(c *cli.Context, cl *client.Client) error {
 	if c.Bool("json") {
 		return printJSON(c, trees)
 	}
+	for i := range trees {
+		trees[i].Children = slices.Insert(trees[i].Children, 0, root(c.Context, cl, trees[i]))
+	}
 	show.Trees(c.App.Writer, trees, style())
 	return nil
+}
+
+// root is the tree's own supervisor. Its strategy stands in the tree's file.
+func root(ctx context.Context, cl *client.Client, t api.TreeStatus) api.ChildStatus {
+	r := api.ChildStatus{Path: t.Name, Supervisor: true, Status: t.Status}
+	if text, err := cl.Spec(ctx, t.Name); err == nil {
+		if s, err := spec.Parse(t.Name, []byte(text)); err == nil {
+			r.Strategy = string(s.Strategy)
+		}
+	}
+	return r
 }
 
 func showNodes(c *cli.Context, cl *client.Client) error {

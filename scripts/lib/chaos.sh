@@ -230,9 +230,13 @@ kill_node() {
 # return_node starts a node again that was killed. Dev does so by itself.
 return_node() { [ -n "$dev_dir" ] || docker start "${cids[$1]}" >/dev/null; }
 
+# restart_node ends when the node has stopped; dev starts it again some time later.
 restart_node() {
 	if [ -n "$dev_dir" ]; then
-		kill -TERM "$(node_pid "$1")"
+		local pid
+		pid=$(node_pid "$1")
+		kill -TERM "$pid"
+		while [ -e "/proc/$pid" ]; do sleep 0.02; done
 	else
 		"${compose[@]}" restart "$1" >/dev/null 2>&1
 	fi
@@ -250,7 +254,7 @@ row() {
 		failed=1
 	fi
 	rows+=("$(printf '%-20s  %-30s  %11s  %s' "$1" "$2" "$result" "$changed")")
-	say "  ${result/LOST/NOT} back: $changed"
+	say "  $([ -n "$took" ] && printf "back after %s ms" "$took" || printf "NOT back in %s s" "$bound"): $changed"
 }
 
 # report prints the table and ends the script.
@@ -291,15 +295,34 @@ lose() {
 	say "killing $role $name, which runs $(jq -r 'if length > 0 then join(", ") else "nothing" end' <<<"$fresh")"
 	began=$(now_ms)
 	kill_node "$name"
-	recover "$before" "$fresh" "$began" '(.cluster.leader != "")'"${3:+ and $3}" || true
+	recover "$before" "$fresh" "$began" "${3:-true}" || true
 	row "$role $name" 'kill -9 of the node' "$before"
 	say "starting $name again"
-	before=$status began=$(now_ms)
+	began=$(now_ms)
 	return_node "$name"
-	watch "$name" # its own answer shows that it takes part
-	recover "${before:-$status}" '[]' "$began" "$(whole "$name")" || true
-	row "node $name" 'started again' "${before:-$status}"
+	returned "$name" "$before" "$began"
 }
 
-# whole is the condition that a node takes part again.
-whole() { printf 'any(.nodes[]; .name == "%s" and .status == "alive")' "$1"; }
+# roll restarts a node, and waits for its workers and then for itself.
+roll() {
+	local name=$1 before fresh began restart
+	watch_any "$name"
+	settle || failed=1
+	before=$status fresh=$(on "$name")
+	say "restarting node $name, which runs $(jq -r 'if length > 0 then join(", ") else "nothing" end' <<<"$fresh")"
+	began=$(now_ms)
+	restart_node "$name" &
+	restart=$!
+	recover "$before" "$fresh" "$began" || true
+	row "workers of $name" 'restart of the node' "$before"
+	wait "$restart" || fail "cannot restart node $name"
+	returned "$name" "$before" "$began"
+}
+
+# returned waits until a node takes part again, by its own answer, and all is well.
+returned() {
+	local name=$1 before=$2 began=$3 since=$status
+	watch "$name"
+	recover "$before" '[]' "$began" "any(.nodes[]; .name == \"$name\" and .status == \"alive\")" || true
+	row "node $name" 'takes part again' "${since:-$before}"
+}

@@ -46,14 +46,14 @@ func Knock(ctx context.Context, addr, token string, patience time.Duration, say 
 			return verdict
 		}
 		if !said && patience > 0 {
-			say(fmt.Sprintf("waiting up to %v for a node at %s (%s)", patience, addr, short(err)))
+			say(fmt.Sprintf("waiting up to %v for a node at %s (%s)", patience, addr, short(addr, err)))
 			said = true
 		}
 		if !pause(end) {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("cannot join through %s: nobody to speak to there after %v (%s); is a node running there, and is this its cluster port (7401 by default)?", addr, patience, short(err))
+			return fmt.Errorf("cannot join through %s: nobody to speak to there after %v (%s); is a node running there, and is this its cluster port (7401 by default)?", addr, patience, short(addr, err))
 		}
 	}
 }
@@ -91,13 +91,13 @@ func final(addr string, t mux.Token, err error) error {
 	case errors.Is(err, mux.ErrVersion):
 		return fmt.Errorf("cannot join through %s: that node speaks another version of the protocol; run the same version of selfware-node on all", addr)
 	case errors.Is(err, mux.ErrNotSelfware), errors.Is(err, mux.ErrMalformed):
-		return fmt.Errorf("cannot join through %s: this is no selfware cluster port (%s); give the cluster port of a node, 7401 by default", addr, short(err))
+		return fmt.Errorf("cannot join through %s: this is no selfware cluster port (%s); give the cluster port of a node, 7401 by default", addr, short(addr, err))
 	}
 	return nil
 }
 
-// short is the reason at the end of an error's chain of words.
-func short(err error) string {
+// short is the reason alone.
+func short(addr string, err error) string {
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns):
@@ -106,20 +106,10 @@ func short(err error) string {
 		return "connection refused"
 	case errors.Is(err, mux.ErrNoService):
 		return "it is still starting"
-	case errors.Is(err, mux.ErrNotSelfware):
-		return tail(err, mux.ErrNotSelfware)
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer"
 	}
-	return err.Error()
-}
-
-// tail is the message from a known error on.
-func tail(err, known error) string {
-	if i := strings.Index(err.Error(), known.Error()); i >= 0 {
-		return err.Error()[i:]
-	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), fmt.Sprintf("cannot connect to %s for %s: ", addr, mux.Session))
 }
 
 func pause(ctx context.Context) bool {

@@ -1,0 +1,61 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/selfware/selfware/gossip"
+)
+
+func TestJudge(t *testing.T) {
+	times := TimesOf(gossip.LAN)
+	tests := []struct {
+		name string
+		sign sign
+		why  string // part of the reason; empty: not lost
+	}{
+		{"in session", sign{session: true, gossip: gossip.Alive}, ""},
+		{"a living session outweighs gossip", sign{session: true, silent: time.Second, gossip: gossip.Dead}, ""},
+		{"gossip alone is not enough", sign{silent: times.Silence - 1, gossip: gossip.Dead}, ""},
+		{"silence alone is not enough", sign{silent: times.Unreachable - 1, gossip: gossip.Alive}, ""},
+		{"suspicion is not enough", sign{silent: times.Unreachable - 1, gossip: gossip.Suspect}, ""},
+		{"gossip does not know it", sign{silent: times.Unreachable - 1}, ""},
+		{"silent and dead", sign{silent: times.Silence, gossip: gossip.Dead}, "dead by gossip"},
+		{"silent and left", sign{silent: times.Silence, gossip: gossip.Left}, "left by gossip"},
+		{"silent in a session that hangs", sign{session: true, silent: times.Silence, gossip: gossip.Dead}, "silent for 2.3s"},
+		{"no session for long", sign{silent: times.Unreachable, gossip: gossip.Alive}, "no session for 20s"},
+		{"gone, in its grace", sign{gone: times.Grace - 1}, ""},
+		{"gone, grace over", sign{gone: times.Grace}, "ended 250ms ago"},
+		{"gone, and back", sign{gone: times.Grace, session: true}, ""},
+		{"goodbye, still there", sign{bye: true, session: true}, ""},
+		{"goodbye, and gone", sign{bye: true, gone: 1}, "its agent has ended"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			why, lost := judge(times, tt.sign)
+			if lost != (tt.why != "") || !strings.Contains(why, tt.why) {
+				t.Errorf("lost %v (%s), want %q", lost, why, tt.why)
+			}
+		})
+	}
+}
+
+// TestTimesBelongTogether: what the guarantees say of the times of a profile.
+func TestTimesBelongTogether(t *testing.T) {
+	for _, p := range []gossip.Profile{gossip.LAN, gossip.Fast, gossip.WAN} {
+		c := TimesOf(p)
+		if c.Lease > c.Heartbeat || c.Heartbeat > c.Election {
+			t.Errorf("%s: raft wants lease <= heartbeat <= election: %+v", p, c)
+		}
+		if c.Silence < 3*c.Ping || c.Unreachable < 2*c.Silence || c.Grace >= c.Silence {
+			t.Errorf("%s: a node must have several pings to answer, and its grace be shorter than silence: %+v", p, c)
+		}
+	}
+	if TimesOf("") != TimesOf(gossip.LAN) {
+		t.Error("no profile is not lan")
+	}
+	if s := TimesOf(gossip.LAN).Silence; s <= 2*time.Second {
+		t.Errorf("P16: a pause of 2 s must not be a death, and %v is", s)
+	}
+}
