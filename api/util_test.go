@@ -8,7 +8,15 @@ import (
 	"testing"
 
 	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/spec"
+	"github.com/selfware/selfware/supervisor"
 )
+
+func parsed(t *testing.T, text string) *supervisor.Spec {
+	t.Helper()
+	tree := must(spec.Parse("test.yaml", []byte(text)))(t)
+	return &tree
+}
 
 func must[T any](v T, err error) func(*testing.T) T {
 	return func(t *testing.T) T {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/selfware/selfware/api"
@@ -160,15 +159,6 @@ func (c *ours) roles(s api.Status) (leader, follower *machine) {
 		}
 	}
 	return leader, nil
-}
-
-// freeze stops a node and what runs on it, or lets all of it go on.
-func (c *ours) freeze(m *machine, pids []int, sig syscall.Signal) error {
-	err := m.proc.signal(sig)
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, sig) // it may have ended by itself
-	}
-	return err
 }
 
 // tree is the file of a tree of n equal children that restart at once and for

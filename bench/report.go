@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -69,14 +70,42 @@ func (r *Report) markdown() string {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(res.cells(), " | "))
 	}
 	b.WriteString("\nThe floors:\n\n")
-	seen := ""
+	for _, line := range r.floors() {
+		b.WriteString(line)
+	}
+	b.WriteString(r.restartParts())
+	return b.String()
+}
+
+// floors says what each floor does, those of one row together.
+func (r *Report) floors() []string {
+	var lines []string
 	for _, res := range r.Results {
-		if line := fmt.Sprintf("- (%s) %s: %s\n", res.Row, res.What, res.Floor); res.Floor != "" && line != seen {
-			b.WriteString(line)
-			seen = line
+		if line := fmt.Sprintf("- (%s) %s\n", res.Row, res.Floor); res.Floor != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
 		}
 	}
-	return b.String()
+	return lines
+}
+
+// restartParts divides the time of row (a) by its two floors. Each contains the
+// one before, so the differences are what was added.
+func (r *Report) restartParts() string {
+	var loop, commit, ours *Summary
+	for _, res := range r.Results {
+		switch {
+		case res.Row == "a" && loop == nil:
+			loop, ours = res.Bare, res.Ours
+		case res.Row == "a":
+			commit = res.Bare // the last line of the row
+		}
+	}
+	if commit == nil {
+		return ""
+	}
+	return fmt.Sprintf("\nWhere the time of (a) goes, by medians, for a child on a follower: %s ms are kill, wait, fork and exec; "+
+		"%s ms the request to the leader and one durable commit; %s ms all that is ours.\n",
+		number(loop.Median), number(commit.Median-loop.Median), number(ours.Median-commit.Median))
 }
 
 // The generated part stands between these lines; what is around it is written

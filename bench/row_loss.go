@@ -14,27 +14,33 @@ import (
 // spreadOver is how many children the rows about lost nodes have in all.
 const spreadOver = 30
 
-// loss is one kind of fault that takes a node from the others.
+// fault is what happens to a node.
+type fault string
+
+const (
+	killed  fault = "kill -9"
+	stopped fault = "SIGSTOP"
+	cutOff  fault = "all packets dropped"
+)
+
+// loss takes a node from the others.
 type loss struct {
 	profile gossip.Profile
-	silent  bool // stopped, and not killed
+	fault   fault
 	leader  bool
 }
 
 func (k loss) what() string {
-	who, how := "follower", "kill -9"
+	who := "follower"
 	if k.leader {
 		who = "leader"
 	}
-	if k.silent {
-		how = "SIGSTOP"
-	}
-	return fmt.Sprintf("%s of a %s → its children elsewhere, profile %s", how, who, k.profile)
+	return fmt.Sprintf("%s: a %s → its children elsewhere, profile %s", k.fault, who, k.profile)
 }
 
 // rowNodeKilled is (b).
 func (l *lab) rowNodeKilled(ctx context.Context) error {
-	return l.losses(ctx, false, func(r Result, k loss) Result {
+	return l.losses(ctx, []fault{killed}, func(r Result, _ loss) Result {
 		r.Row, r.Floor = "b", "bare raft: kill -9 of the leader → next commit"
 		r.goal = goal{stat: byP99, beyond: 500}
 		return r
@@ -43,26 +49,32 @@ func (l *lab) rowNodeKilled(ctx context.Context) error {
 
 // rowNodeSilent is (c).
 func (l *lab) rowNodeSilent(ctx context.Context) error {
+	faults := []fault{stopped}
+	if l.drop {
+		faults = append(faults, cutOff)
+	}
 	limits := map[gossip.Profile]float64{gossip.LAN: 4000, gossip.Fast: 1500}
-	return l.losses(ctx, true, func(r Result, k loss) Result {
-		r.Row, r.Floor = "c", "bare memberlist and raft: SIGSTOP → dead in all views, and a commit"
+	return l.losses(ctx, faults, func(r Result, k loss) Result {
+		r.Row, r.Floor = "c", "bare memberlist and raft, the same fault → dead in all views, and a commit"
 		r.goal = goal{stat: byP99, most: limits[k.profile]}
 		return r
 	})
 }
 
-func (l *lab) losses(ctx context.Context, silent bool, finish func(Result, loss) Result) error {
+func (l *lab) losses(ctx context.Context, faults []fault, finish func(Result, loss) Result) error {
 	for _, profile := range profiles {
 		if err := l.use(ctx, profile); err != nil {
 			return err
 		}
-		for _, leader := range []bool{false, true} {
-			k := loss{profile: profile, silent: silent, leader: leader}
-			r, err := l.measureLoss(ctx, k)
-			if err != nil {
-				return fmt.Errorf("%s: %w", k.what(), err)
+		for _, f := range faults {
+			for _, leader := range []bool{false, true} {
+				k := loss{profile: profile, fault: f, leader: leader}
+				r, err := l.measureLoss(ctx, k)
+				if err != nil {
+					return fmt.Errorf("%s: %w", k.what(), err)
+				}
+				l.report(finish(r, k))
 			}
-			l.report(finish(r, k))
 		}
 	}
 	return nil
@@ -87,6 +99,46 @@ func (l *lab) measureLoss(ctx context.Context, k loss) (Result, error) {
 	return Result{What: k.what(), Unit: "ms", Bare: summarize(bare), Ours: summarize(mine)}, nil
 }
 
+// victim is a node to lose, with what runs on it.
+type victim struct {
+	ip   string
+	proc *proc
+	pids []int // of its children
+}
+
+// hit lets the fault happen.
+func (l *lab) hit(v victim, f fault) error {
+	switch f {
+	case killed:
+		return v.proc.cmd.Process.Kill()
+	case stopped:
+		return v.signal(syscall.SIGSTOP)
+	}
+	return l.wall.shut(v.ip)
+}
+
+// heal takes the fault back; start begins a killed node anew.
+func (l *lab) heal(v victim, f fault, start func() error) error {
+	switch f {
+	case killed:
+		<-v.proc.done
+		return start()
+	case stopped:
+		return v.signal(syscall.SIGCONT)
+	}
+	return l.wall.open(v.ip)
+}
+
+// signal reaches a node and its children. A machine that stands still loses all
+// of them.
+func (v victim) signal(sig syscall.Signal) error {
+	err := v.proc.signal(sig)
+	for _, pid := range v.pids {
+		_ = syscall.Kill(pid, sig) // it may have ended by itself
+	}
+	return err
+}
+
 // loseOurs spreads children anew, takes a node away, waits for its children on
 // others, and gives the node back.
 func (l *lab) loseOurs(ctx context.Context, k loss) (time.Duration, error) {
@@ -101,36 +153,25 @@ func (l *lab) loseOurs(ctx context.Context, k loss) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	victim, follower := l.mine.roles(s)
+	m, follower := l.mine.roles(s)
 	if !k.leader {
-		victim = follower
+		m = follower
 	}
-	paths := where[victim.name]
+	paths := where[m.name]
 	if len(paths) == 0 {
-		return 0, fmt.Errorf("cannot lose node %s: no child runs there", victim.name)
+		return 0, fmt.Errorf("cannot lose node %s: no child runs there", m.name)
 	}
-	var pids []int
+	v := victim{ip: m.ip, proc: m.proc}
 	for _, path := range paths {
-		pids = append(pids, l.births.pid(path))
+		v.pids = append(v.pids, l.births.pid(path))
 	}
 	w := l.births.expect(paths...)
 	t0 := now()
-	if k.silent {
-		err = l.mine.freeze(victim, pids, syscall.SIGSTOP)
-	} else {
-		err = victim.proc.cmd.Process.Kill()
-	}
-	if err != nil {
+	if err := l.hit(v, k.fault); err != nil {
 		return 0, err
 	}
 	got, err := w.wait(ctx, ready)
-	if k.silent {
-		err = errors.Join(err, l.mine.freeze(victim, pids, syscall.SIGCONT))
-	} else {
-		<-victim.proc.done
-		err = errors.Join(err, l.mine.start(victim))
-	}
-	if err != nil {
+	if err := errors.Join(err, l.heal(v, k.fault, func() error { return l.mine.start(m) })); err != nil {
 		return 0, err
 	}
 	return lastOf(got) - t0, l.mine.forget(ctx, "spread")
@@ -139,33 +180,25 @@ func (l *lab) loseOurs(ctx context.Context, k loss) (time.Duration, error) {
 // loseBare is the floor. A killed node's death is told by the kernel, so what
 // bounds it is an election; a silent one's must be found out first.
 func (l *lab) loseBare(ctx context.Context, k loss) (time.Duration, error) {
-	victim, err := l.base.whole(ctx)
+	i, err := l.base.whole(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if k.silent && !k.leader {
-		victim = (victim + 1) % size
+	if k.fault != killed && !k.leader {
+		i = (i + 1) % size
 	}
-	p := l.base.nodes[victim]
+	v := victim{ip: l.base.hosts[i], proc: l.base.nodes[i]}
 	t0 := now()
-	if !k.silent {
-		if err := p.cmd.Process.Kill(); err != nil {
-			return 0, err
-		}
-	} else if err := p.signal(syscall.SIGSTOP); err != nil {
+	if err := l.hit(v, k.fault); err != nil {
 		return 0, err
 	}
-	if k.silent {
-		err = l.base.client.untilAlive(ctx, victim, size-1)
+	if k.fault != killed {
+		err = l.base.client.untilAlive(ctx, i, size-1)
 	}
 	if err == nil {
-		_, err = l.base.client.untilWrite(ctx, victim)
+		_, err = l.base.client.untilWrite(ctx, i)
 	}
 	took := now() - t0
-	if k.silent {
-		return took, errors.Join(err, p.signal(syscall.SIGCONT))
-	}
-	<-p.done
-	l.base.client.drop(victim)
-	return took, errors.Join(err, l.base.start(victim))
+	l.base.client.drop(i)
+	return took, errors.Join(err, l.heal(v, k.fault, func() error { return l.base.start(i) }))
 }

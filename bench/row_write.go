@@ -25,7 +25,7 @@ func (l *lab) rowWrite(ctx context.Context) error {
 			var wg sync.WaitGroup
 			var took, floor time.Duration
 			var err1, err2 error
-			wg.Go(func() { floor, err1 = l.loseBare(ctx, loss{profile: profile, leader: true}) })
+			wg.Go(func() { floor, err1 = l.loseBare(ctx, loss{profile: profile, fault: killed, leader: true}) })
 			wg.Go(func() { took, err2 = l.writeAfterLoss(ctx) })
 			wg.Wait()
 			if err := errors.Join(err1, err2); err != nil {

@@ -233,9 +233,19 @@ func (l *leader) propel() {
 			l.propose(p)
 		}
 	}
-	if len(l.waiting) == 0 {
-		return
+	for len(l.waiting) > 0 {
+		data, err := l.pack()
+		if err == nil {
+			l.commits <- data
+			return
+		}
+		l.answer(outcome{err: err})
 	}
+}
+
+// pack takes what shares the next entry out of waiting, into flight. An error is
+// that of one proposal, alone in flight: it takes no other along.
+func (l *leader) pack() ([]byte, error) {
 	take, inputs := 0, 0
 	for take < len(l.waiting) && (take == 0 || inputs+l.waiting[take].size <= maxBatch) {
 		inputs += l.waiting[take].size
@@ -243,20 +253,21 @@ func (l *leader) propel() {
 			break // a tree may be large: it goes last in its entry
 		}
 	}
-	l.flight, l.waiting = l.waiting[:take:take], l.waiting[take:]
-	entry := fsm.Entry{Time: l.now(), Wall: time.Now().UnixMilli()}
-	for _, p := range l.flight {
-		entry.Commands = append(entry.Commands, p.cmd)
+	for {
+		entry := fsm.Entry{Time: l.now(), Wall: time.Now().UnixMilli()}
+		for _, p := range l.waiting[:take] {
+			entry.Commands = append(entry.Commands, p.cmd)
+		}
+		data, err := entry.Encode()
+		if err == nil && len(data) > maxEntry {
+			err = fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(data), maxEntry)
+		}
+		if err == nil || take == 1 {
+			l.flight, l.waiting = l.waiting[:take:take], l.waiting[take:]
+			return data, err
+		}
+		take /= 2
 	}
-	data, err := entry.Encode()
-	if err == nil && len(data) > maxEntry {
-		err = fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(data), maxEntry)
-	}
-	if err != nil {
-		l.answer(outcome{err: err})
-		return
-	}
-	l.commits <- data
 }
 
 // onCommitted answers who asked and gives the orders that follow.

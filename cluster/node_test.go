@@ -184,34 +184,28 @@ func TestSubmitRefusesWhatDoesNotFit(t *testing.T) {
 	})
 }
 
-// TestOneTooLargeTakesNobodyAlong: what shares an entry with a request that does
-// not fit is done all the same.
+// TestOneTooLargeTakesNobodyAlong: what would share an entry with a request that
+// does not fit is done all the same.
 func TestOneTooLargeTakesNobodyAlong(t *testing.T) {
 	inLab(t, func(l *lab) {
 		n := l.leader()
 		big := shopOf("a")
-		big.Name = "big"
 		big.Children[0].Program.Env = map[string]string{"BIG": strings.Repeat("x", maxEntry)}
-		type answer struct {
-			name string
-			err  error
+		small := fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: "nobody"}}
+		lead := &leader{n: n, commits: make(chan []byte, 1), idle: true}
+		errs := make([]error, 4)
+		for i, cmd := range []fsm.Command{small, small, {Type: fsm.TypeApplyTree, Tree: big}, small} {
+			errs[i] = errors.New("no answer yet")
+			lead.propose(&proposal{cmd: cmd, then: func(_ fsm.Result, err error) { errs[i] = err }})
 		}
-		answers := make(chan answer)
-		for _, spec := range []*supervisor.Spec{shopOf("a"), big} {
-			go func() {
-				_, err := apply(n, spec, "")
-				answers <- answer{spec.Name, err}
-			}()
+		for len(lead.waiting) > 0 {
+			lead.propel()
+			<-lead.commits
+			lead.answer(outcome{results: make([]fsm.Result, len(lead.flight))})
 		}
-		go func() {
-			_, err := n.Submit(context.Background(), fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: "nobody"}})
-			answers <- answer{"drain", err}
-		}()
-		for range 3 {
-			a := <-answers
-			want := map[string]error{"big": ErrTooLarge, "drain": fsm.ErrUnknownNode}[a.name]
-			if !errors.Is(a.err, want) || want == nil && a.err != nil {
-				t.Errorf("%s: %v, want %v", a.name, a.err, want)
+		for i, err := range errs {
+			if i == 2 && !errors.Is(err, ErrTooLarge) || i != 2 && err != nil {
+				t.Errorf("command %d: %v", i, err)
 			}
 		}
 	})
@@ -232,14 +226,13 @@ func TestBusyIsSaid(t *testing.T) {
 func TestQuorumLostIsUncertain(t *testing.T) {
 	inLab(t, func(l *lab) {
 		n := l.leader()
-		for _, id := range []string{"n2", "n3"} {
-			l.node(id)
-			s := l.dial(id, "n1")
-			l.hello(s, id)
-			go keepAlive(s)
+		for _, other := range []*Node{n, l.node("n2"), l.node("n3")} {
+			l.join(other)
 		}
-		for len(n.voters()) < 3 {
-			time.Sleep(100 * time.Millisecond)
+		for end := time.Now().Add(time.Minute); len(n.voters()) < 3; time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(end) {
+				l.t.Fatalf("voters: %v", n.Servers())
+			}
 		}
 		l.net.Partition([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"})
 		_, err := apply(n, shopOf("a"), "once")
@@ -255,13 +248,32 @@ func TestQuorumLostIsUncertain(t *testing.T) {
 	})
 }
 
-// keepAlive reads a session, answers its pings as an agent does, and ends with it.
-func keepAlive(s *link.Stream) {
-	for {
-		var d link.Down
-		if s.Read(&d) != nil || s.Write(link.Up{Pong: 1, Applied: d.Index + 1}) != nil {
+// join keeps a session of a node open and answers pings, as its agent would.
+func (l *lab) join(n *Node) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	l.stop = append([]func(){func() { cancel(); <-done }}, l.stop...)
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if s, err := n.Connect(ctx); err == nil {
+				context.AfterFunc(ctx, func() { s.Close() })
+				n.pretend(s)
+				s.Close()
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+}
+
+// pretend is an agent without children, for as long as its session lasts.
+func (n *Node) pretend(s link.Link) {
+	up := link.Up{Hello: &link.Hello{Node: n.cfg.Self}}
+	for s.Send(up) == nil {
+		if d, err := s.Recv(); err != nil || d.Redirect {
 			return
 		}
+		up = link.Up{Pong: 1}
 	}
 }
 
@@ -271,19 +283,19 @@ func TestSession(t *testing.T) {
 		s := l.dial("n2", "n1")
 		l.hello(s, "n2")
 		if d := l.recv(s); !d.Full || len(d.Orders) != 0 || d.Term == 0 || d.Index == 0 {
-			t.Fatalf("at first: %+v", d)
+			l.t.Fatalf("at first: %+v", d)
 		}
 		if _, err := apply(n, shopOf("a"), ""); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		d := l.recv(s)
 		if len(d.Orders) != 1 || d.Orders[0].Path != "shop/a" || d.Orders[0].Action != supervisor.Run || d.Full {
-			t.Fatalf("after the apply: %+v", d)
+			l.t.Fatalf("after the apply: %+v", d)
 		}
 		ref := d.Orders[0].Ref
 		up := link.Up{Seq: 1, Events: []supervisor.ChildEvent{{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventStarted, PID: 5}}}
 		if err := s.Write(up); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		for d = l.recv(s); d.Ack == 0; d = l.recv(s) {
 		}
@@ -314,7 +326,7 @@ func TestSessionIsRefused(t *testing.T) {
 		twin := l.self("n3")
 		twin.Boot = "another"
 		if err := copied.Write(link.Up{Hello: &link.Hello{Node: twin}}); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		if d := l.recv(copied); !strings.Contains(d.Refused, "copied") {
 			t.Errorf("a copied data dir: %+v", d)

@@ -215,6 +215,10 @@ func (n *Node) Connect(ctx context.Context) (link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A node that takes the call and says nothing must not hold up the search
+	// for the leader.
+	ctx, cancel := context.WithTimeout(ctx, 3*n.times.Ping)
+	defer cancel()
 	conn, err := n.dialer.DialNode(ctx, id, addr, mux.Session)
 	if err != nil {
 		return nil, err

@@ -58,13 +58,18 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestFullStreamIsComplete: exactly MaxRecords are kept, so nothing is missing.
+// TestFullStreamIsComplete: while no more than MaxRecords were made, nothing is
+// missing; with one more, something is.
 func TestFullStreamIsComplete(t *testing.T) {
 	h := newHarness(t, "n1")
 	h.busy(MaxRecords - 1)
 	for _, h := range []*harness{h, h.restored()} {
 		if got, complete := h.records(0, -1, 2*MaxRecords); len(got) != MaxRecords || !complete {
 			t.Errorf("%d records, complete %v", len(got), complete)
+		}
+		h.busy(1)
+		if got, complete := h.records(0, -1, 2*MaxRecords); len(got) != MaxRecords || complete {
+			t.Errorf("and one more: %d records, complete %v", len(got), complete)
 		}
 	}
 }
@@ -98,10 +103,13 @@ func TestForgottenRecords(t *testing.T) {
 }
 
 // TestTrimming: a machine that trims in bulk and one that is restored keep the
-// same stream, at every moment.
+// same stream, at every moment. Records handed out before stay as they were.
 func TestTrimming(t *testing.T) {
 	h := newHarness(t, "n1")
+	var held, was [][]Record
 	for range 5 {
+		out, _ := h.records(0, -1, MaxRecords)
+		held, was = append(held, out), append(was, slices.Clone(out))
 		h.busy(MaxRecords/2 + 17)
 		c := h.restored()
 		sameState(t, "the restored", h.m, c.m)
@@ -110,6 +118,11 @@ func TestTrimming(t *testing.T) {
 		sameState(t, "the restored, continued,", h.m, c.m)
 		if n := len(h.m.s.records); n > 2*MaxRecords {
 			t.Fatalf("%d records are held", n)
+		}
+	}
+	for i := range held {
+		if !slices.Equal(held[i], was[i]) {
+			t.Error("records that were handed out have changed")
 		}
 	}
 	if got, complete := h.records(0, -1, 2*MaxRecords); len(got) != MaxRecords || complete {

@@ -17,15 +17,18 @@
 // # Groups without a coordinator
 //
 // Children decided on together share an epoch. In one_for_all and rest_for_one
-// supervisors a child starts only when no life of its batch has yet to end and
-// every sibling before it is settled, and stops only when no sibling after it
-// has yet to end. Two predicates over the state (mayStart, mayStop) give OTP's
-// order across machines, and survive the leader's death half-way. Children of a
-// one_for_one supervisor are independent: they neither wait to start nor to stop.
+// supervisors a child starts only when no life of its batch below a sibling has
+// yet to end and every sibling before it is settled, and stops only when no
+// sibling after it has yet to end. Two predicates over the state (mayStart,
+// mayStop) give OTP's order across machines, and survive the leader's death
+// half-way. Children of a one_for_one supervisor are independent: they neither
+// wait to start nor to stop, but when the supervisor itself begins anew all of it
+// ends before any of it starts.
 //
 // # Guarantees
 //
-//   - One decision per child and stamp; epochs only grow (P1).
+//   - One decision on what becomes of a child per stamp (the end of its old life
+//     or its escalation may be told beside it); epochs only grow (P1).
 //   - No window is exceeded: the charge that would do so escalates (P3, P10).
 //   - One event leads to at most one decision (P7): repeats are ErrStale.
 //   - What an operator stopped stays stopped (P11), group restarts included.

@@ -192,7 +192,7 @@ func (t *Tree) rejoin(y *node) {
 
 // restartSupervisor starts all children of s as a new supervisor process would.
 func (t *Tree) restartSupervisor(s *node, r renewal, cause Cause) {
-	s.down = ""
+	s.down, s.begun = "", t.epoch
 	t.touch(s)
 	for _, c := range s.children {
 		t.recycle(c, true, r, cause)

@@ -213,10 +213,14 @@ func (t *Tree) release() {
 }
 
 // mayStart: at each level that orders its children, every sibling started before
-// it is settled, and no life of its batch below another sibling has yet to end.
+// it is settled, and no life of its batch below another sibling has yet to end. A
+// supervisor that began anew in this batch begins when all of it has ended.
 func (t *Tree) mayStart(n *node) bool {
 	for x := n; x.parent != nil; x = x.parent {
 		s, e := x.parent, n.life.Epoch
+		if s.begun == e && t.stopping[batch{s, e}] > 0 {
+			return false
+		}
 		if !s.strategy.gated() {
 			continue
 		}

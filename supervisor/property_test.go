@@ -183,16 +183,16 @@ func (w *walk) checkGroups() {
 }
 
 // turnToStart: in each supervisor above that orders its children, those before
-// are where they stay, and nothing of the same batch ends below another child.
+// are where they stay, and nothing of the same batch ends below another child; in
+// one that began anew with this batch nothing of it ends at all.
 func turnToStart(n *node) bool {
 	for x := n; x.parent != nil; x = x.parent {
-		for i, y := range x.parent.children {
-			if x.parent.strategy == OneForOne || y == x {
-				continue
-			}
+		s, e := x.parent, n.life.Epoch
+		for i, y := range s.children {
 			for _, w := range y.workers() {
-				ends := w.life.Phase == PhaseStopping && w.life.Next == n.life.Epoch
-				if ends || i < x.pos && !w.life.settled() {
+				ends := w.life.Phase == PhaseStopping && w.life.Next == e
+				ordered := s.strategy != OneForOne && y != x
+				if ends && (ordered || s.begun == e) || ordered && i < x.pos && !w.life.settled() {
 					return false
 				}
 			}

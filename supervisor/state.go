@@ -15,6 +15,7 @@ type State struct {
 	FailedAt time.Duration `json:"failed_at,omitempty"`
 	Deleting bool          `json:"deleting,omitempty"`
 	Down     Phase         `json:"down,omitempty"` // of the root
+	Begun    Epoch         `json:"begun,omitempty"`
 	History  []Decision    `json:"history,omitempty"`
 	// Nodes are all children in start order; Leaving those that left the spec
 	// and whose life has yet to end.
@@ -26,6 +27,7 @@ type State struct {
 type NodeState struct {
 	Path    string          `json:"path"`
 	Down    Phase           `json:"down,omitempty"`
+	Begun   Epoch           `json:"begun,omitempty"`
 	Window  []time.Duration `json:"window,omitempty"`
 	Life    life            `json:"life"`
 	History []Decision      `json:"history,omitempty"`
@@ -37,7 +39,7 @@ type NodeState struct {
 func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting,
-		Down: t.root.down, History: t.root.history,
+		Down: t.root.down, Begun: t.root.begun, History: t.root.history,
 	}
 	t.root.walk(func(n *node) {
 		if n.parent != nil {
@@ -53,7 +55,7 @@ func (t *Tree) State() State {
 }
 
 func (n *node) state() NodeState {
-	return NodeState{Path: n.path, Down: n.down, Window: n.window, Life: n.life, History: n.history}
+	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Life: n.life, History: n.history}
 }
 
 // leaving lists the children that left the spec, by path.
@@ -81,7 +83,7 @@ func FromState(s State) (*Tree, error) {
 		return nil, fmt.Errorf("cannot restore tree %s: %d children in its state, %d in its spec", s.Spec.Name, len(s.Nodes), t.size-1)
 	}
 	t.failed, t.failedAt, t.deleting = s.Failed, s.FailedAt, s.Deleting
-	t.root.down, t.root.history = s.Down, s.History
+	t.root.down, t.root.begun, t.root.history = s.Down, s.Begun, s.History
 	for _, ns := range s.Nodes {
 		n := t.byPath[ns.Path]
 		if n == nil {
@@ -103,7 +105,7 @@ func FromState(s State) (*Tree, error) {
 
 // adopt gives a node its saved state and enters it into the indexes.
 func (t *Tree) adopt(n *node, ns NodeState) {
-	n.down, n.window, n.life, n.history = ns.Down, ns.Window, ns.Life, ns.History
+	n.down, n.begun, n.window, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Life, ns.History
 	t.index(n, "", n.life.Node)
 	t.wait(n)
 	t.touch(n)

@@ -55,6 +55,8 @@ type node struct {
 	// unsettled and ending count workers at or below this node that are not
 	// where they should stay, and whose life has yet to end.
 	unsettled, ending int
+	// begun is the batch in which a supervisor last started as a whole.
+	begun Epoch
 	// down is set while a supervisor does not run: failed or stopped.
 	down Phase
 

@@ -25,8 +25,9 @@ const (
 	maxLine    = 1 << 20
 )
 
-// callbackError is what the caller's function returned: it ends a stream.
-type callbackError struct{ error }
+// endError ends a stream for good: the caller's function returned it, or the
+// same would come again.
+type endError struct{ error }
 
 // Follow calls fn for each event after since ("INDEX" or "INDEX.N"; "0" is the
 // beginning, "" is from now on), in order, without gap or repeat, over changes
@@ -81,9 +82,9 @@ func (c *Client) again(ctx context.Context, once func(context.Context) (began bo
 // final: asking again would give the same.
 func final(err error) bool {
 	var p *api.Problem
-	var cb callbackError
+	var end endError
 	switch {
-	case errors.As(err, &cb):
+	case errors.As(err, &end):
 		return true
 	case errors.As(err, &p):
 		return p.Status < 500 && p.Status != http.StatusMisdirectedRequest
@@ -92,9 +93,9 @@ func final(err error) bool {
 }
 
 func clean(err error) error {
-	var cb callbackError
-	if errors.As(err, &cb) {
-		return cb.error
+	var end endError
+	if errors.As(err, &end) {
+		return end.error
 	}
 	return err
 }
@@ -138,7 +139,7 @@ func line(r *bufio.Reader) (string, error) {
 		b.Write(part)
 		switch {
 		case b.Len() > maxLine:
-			return "", fmt.Errorf("cannot read the stream: a line has more than %d bytes", maxLine)
+			return "", endError{fmt.Errorf("cannot read the stream: a line has more than %d bytes", maxLine)}
 		case err == nil:
 			return strings.TrimRight(b.String(), "\r\n"), nil
 		case !errors.Is(err, bufio.ErrBufferFull):
@@ -187,16 +188,16 @@ func (f *follower) take(m message) error {
 	case m.event == "problem":
 		p := &api.Problem{}
 		if err := json.Unmarshal([]byte(m.data), p); err != nil {
-			return fmt.Errorf("cannot decode an error of the stream: %w", err)
+			return endError{fmt.Errorf("cannot decode an error of the stream: %w", err)}
 		}
 		return p
 	case m.data != "":
 		var ev api.Event
 		if err := json.Unmarshal([]byte(m.data), &ev); err != nil {
-			return fmt.Errorf("cannot decode an event: %w", err)
+			return endError{fmt.Errorf("cannot decode an event: %w", err)}
 		}
 		if err := f.fn(ev); err != nil {
-			return callbackError{err}
+			return endError{err}
 		}
 	}
 	if m.id != "" {
@@ -283,13 +284,13 @@ func (l *logFollower) read(r *bufio.Reader) error {
 func (l *logFollower) take(text string) error {
 	var m logMessage
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return fmt.Errorf("cannot decode a log line: %w", err)
+		return endError{fmt.Errorf("cannot decode a log line: %w", err)}
 	}
 	if m.Problem != nil {
 		return m.Problem
 	}
 	if err := l.fn(m.LogLine); err != nil {
-		return callbackError{err}
+		return endError{err}
 	}
 	return nil
 }

@@ -144,7 +144,7 @@ func TestRefused(t *testing.T) {
 		{"init --no-run --data e --profile slow", 1, "slow"},
 		{"join 127.0.0.1 --token-file tok --data e --wait 0s", 1, "cannot join: "},
 		{"join a/b --token-file d/token --data e --wait 0s", 1, `cannot join "a/b"`},
-		{"join 127.0.0.1:1 --token-file d/token --data e --wait 0s", 1, "connection refused"},
+		{"join 127.0.0.1:9 --token-file d/token --data e --wait 0s", 1, "connection refused"},
 		{"raft snapshot restore shot --data d", 1, "this is no file that `raft snapshot save` wrote"},
 		{"recover --data d", 1, "cannot recover d"},
 		{"recover --data none", 1, "cannot recover none"},
@@ -226,7 +226,7 @@ func TestValidateJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &all); err != nil || r.code != 1 {
 		t.Fatalf("exit code %d, %v in %q", r.code, err, r.out)
 	}
-	if len(all) != 2 || all[0].Valid || len(all[0].Errors) == 0 || all[0].Errors[0].Line != 2 || !all[1].Valid || all[1].Tree != "shop" {
+	if len(all) != 2 || all[0].Valid || len(all[0].Errors) != 2 || all[0].Errors[1].Line != 2 || !all[1].Valid || all[1].Tree != "shop" {
 		t.Errorf("got %+v", all)
 	}
 }

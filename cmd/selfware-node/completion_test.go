@@ -36,11 +36,11 @@ func TestCompletion(t *testing.T) {
 		{"raft", "", "peers snapshot transfer"},
 		{"raft snapshot", "", "restore save"},
 		{"status", "--j", "--json"},
-		{"status", "--", "--api --data --help --json --stale"},
+		{"status", "--", "--api --data --help --json --stale --version"},
 		{"apply", "", ":files"},
 		{"apply t.yaml", "", ""},
 		{"validate t.yaml", "", ":files"},
-		{"completion", "", "bash fish zsh"},
+		{"completion", "", "bash zsh fish"},
 		{"--data", "", ":files"},
 		{"init --profile", "", "fast lan wan"},
 		{"logs --stream", "s", "stderr stdout"},
@@ -79,7 +79,7 @@ COMP_WORDS=("$1" ""); COMP_CWORD=1
 _selfware_node; echo "${COMPREPLY[@]}"`
 	out, err := exec.CommandContext(t.Context(), bash, "--norc", "-c", script, "bash", binary).CombinedOutput()
 	lines := strings.Split(string(out), "\n")
-	if err != nil || lines[0] != "save" || !strings.Contains(lines[1], "apply completion delete") {
+	if err != nil || lines[0] != "save" || !strings.Contains(lines[1], " completion delete dev ") {
 		t.Errorf("got %q, %v", out, err)
 	}
 }

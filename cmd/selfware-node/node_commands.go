@@ -277,6 +277,6 @@ func leave(c *cli.Context, cl *client.Client) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%s\nStop its process now; its data dir is of no use any more.\n", done.Message)
+	fmt.Fprintf(c.App.Writer, "%s\nIts data dir is of no use any more.\n", done.Message)
 	return nil
 }

@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/selfware/selfware/cmd/selfware-node/dev"
 	"github.com/selfware/selfware/cmd/selfware-node/recovery"
-	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/spec"
 )
 
@@ -60,8 +60,8 @@ func (a *app) dev(c *cli.Context) error {
 	if _, err := logger(c); err != nil {
 		return err
 	}
-	if _, err := gossip.ParseProfile(c.String("profile")); err != nil {
-		return usageError{err.Error()}
+	if p := c.String("profile"); !slices.Contains([]string{"lan", "fast", "wan"}, p) {
+		return usagef("cannot use --profile %q: lan, fast or wan", p)
 	}
 	if n := c.Int("nodes"); n < 1 {
 		return usagef("cannot use --nodes %d: at least 1", n)

@@ -98,6 +98,14 @@ func (o *oracle) compare(p *process) {
 	}
 }
 
+// another: a forced recovery begins another history; the hashes of the former one
+// are no measure of it.
+func (o *oracle) another() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.hashes)
+}
+
 // look is called often: it reads on in the event stream, checks windows, and
 // notes who leads.
 func (o *oracle) look() {

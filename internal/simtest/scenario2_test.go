@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/supervisor"
@@ -31,7 +33,7 @@ func TestWindowSurvivesLeaderChange(t *testing.T) {
 			path := "shop/c1"
 			if st, _ := s.status(path); st.Node == s.leader().id { // the child itself is to stay where it is
 				if err := s.verb("move", path, ""); err != nil {
-					t.Fatal(err)
+					s.t.Fatal(err)
 				}
 				s.rests(10 * time.Second)
 			}
@@ -84,7 +86,7 @@ func TestAgentRestartKeepsNode(t *testing.T) {
 			}
 		}
 		if len(mine) == 0 {
-			t.Error("the node had no children, so nothing is shown")
+			s.t.Error("the node had no children, so nothing is shown")
 		}
 		s.promised()
 	})
@@ -149,7 +151,7 @@ func TestDrainEmptiesNode(t *testing.T) {
 	scene(t, options{seed: 1, nodes: 3, profile: gossip.LAN}, func(s *sim) {
 		for _, m := range s.machines {
 			if err := s.drain(m.name, true); err != nil {
-				t.Fatal(err)
+				s.t.Fatal(err)
 			}
 			s.within(10*time.Second, m.name+" is empty", func() bool { return len(nodesOf(s, m.id)) == 0 })
 			s.rests(10 * time.Second)
@@ -159,7 +161,7 @@ func TestDrainEmptiesNode(t *testing.T) {
 				}
 			}
 			if err := s.drain(m.name, false); err != nil {
-				t.Fatal(err)
+				s.t.Fatal(err)
 			}
 		}
 		s.oracle.look()
@@ -175,10 +177,10 @@ func TestDuplicateRequestIsDoneOnce(t *testing.T) {
 		refused := fsm.Command{Type: fsm.TypeVerb, Request: "never", Verb: &fsm.Verb{Verb: "restart", Path: "shop/nobody"}}
 		for i := range 4 {
 			if _, err := s.client.do(restart); err != nil {
-				t.Errorf("restart, time %d: %v", i+1, err)
+				s.t.Errorf("restart, time %d: %v", i+1, err)
 			}
 			if _, err := s.client.do(refused); !errors.Is(err, supervisor.ErrUnknown) {
-				t.Errorf("restart of nobody, time %d: %v", i+1, err)
+				s.t.Errorf("restart of nobody, time %d: %v", i+1, err)
 			}
 			s.rests(30 * time.Second)
 			if n := s.lives("shop/c1"); n != 2 {
@@ -208,7 +210,7 @@ func TestLeaderFlap(t *testing.T) {
 		s.rests(30 * time.Second)
 		s.noLoss()
 		if s.oracle.counts.elections < 20 {
-			t.Errorf("only %d elections: nothing is shown", s.oracle.counts.elections)
+			s.t.Errorf("only %d elections: nothing is shown", s.oracle.counts.elections)
 		}
 		if now := s.where(); now != before {
 			s.failf("changes of leadership moved children: %s -> %s", before, now)
@@ -292,4 +294,39 @@ func TestPartialPartition(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRecoverAfterLostQuorum: two of three disks are gone; the third goes on
+// alone, in a new generation, and takes new nodes in.
+func TestRecoverAfterLostQuorum(t *testing.T) {
+	scene(t, options{seed: 1, nodes: 3, profile: gossip.LAN}, func(s *sim) {
+		for _, m := range s.machines {
+			m.crash()
+		}
+		m := s.machines[1]
+		store, err := m.disk.Open(raftstore.Config{})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if err := cluster.Recover(store, m.id, m.ip+":7401"); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := store.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+		for _, lost := range []*machine{s.machines[0], s.machines[2]} {
+			lost.id, lost.name, lost.first, lost.disk, lost.seq = lost.id+"new", lost.name+"new", false, raftstore.NewMem(), 0
+		}
+		s.oracle.another()
+		m.boot()
+		s.within(30*time.Second, "all children run on the one node", func() bool { return s.children() == "" })
+		s.view(func(v fsm.View) {
+			if v.Generation() != 2 {
+				s.failf("the generation is %d", v.Generation())
+			}
+		})
+		s.bootAll()
+		s.rests(30 * time.Second)
+		s.promised()
+	})
 }

@@ -197,7 +197,7 @@ func TestMinorityActsOnNothing(t *testing.T) {
 			break
 		}
 		if path == "" {
-			t.Fatal("nothing ran on the leader, so nothing is shown")
+			s.t.Fatal("nothing ran on the leader, so nothing is shown")
 		}
 		answer := s.client.send(drainCommand(m.id, true))
 		time.Sleep(40 * time.Second)

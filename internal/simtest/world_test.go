@@ -70,7 +70,7 @@ func newSim(t *testing.T, opt options) *sim {
 		t: t, opt: opt, began: time.Now(), net: simnet.New(opt.seed), procs: simproc.NewWorld(),
 		log: slog.New(slog.DiscardHandler),
 	}
-	if opt.verbose {
+	if opt.verbose && testing.Verbose() {
 		s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
 	s.procs.Otherwise(simproc.Script{Latency: 3 * time.Millisecond, UpAfter: 10 * time.Millisecond, StopTime: 20 * time.Millisecond})

@@ -11,7 +11,7 @@ bound=60 # seconds in which everything must run again
 dev_dir=
 args=()         # what is left of the command line
 compose=()      # the compose command
-declare -A cids # container of each node
+declare -A cids=() # container of each node
 rows=()
 failed=
 status= # the last answer, one line of JSON
@@ -112,7 +112,7 @@ look() {
 
 # watch_any watches a node that answers, but none of those in $@.
 watch_any() {
-	local name deadline=$((SECONDS + bound))
+	local name deadline=$((SECONDS + 30))
 	while [ "$SECONDS" -lt "$deadline" ]; do
 		for name in "${!cids[@]}"; do
 			[[ " $* " != *" $name "* ]] || continue

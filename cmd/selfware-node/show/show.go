@@ -201,7 +201,7 @@ func Event(w io.Writer, e api.Event, s Style) {
 // Why prints the chain of decisions behind a child's state, oldest first.
 func Why(w io.Writer, y api.Why, s Style) {
 	ch := y.Child
-	fmt.Fprintf(w, "%s is %s", s.paint(bold, Clean(ch.Path)), s.paint(colorOf(ch.Status), ch.Status))
+	fmt.Fprintf(w, "%s: %s", s.paint(bold, Clean(ch.Path)), s.paint(colorOf(ch.Status), ch.Status))
 	if at := where(ch); at != "" {
 		fmt.Fprintf(w, " %s", Clean(at))
 	}
@@ -213,7 +213,7 @@ func Why(w io.Writer, y api.Why, s Style) {
 	}
 	fmt.Fprintln(w)
 	if y.Budget.Max > 0 || y.Budget.Period > 0 {
-		fmt.Fprintf(w, "budget: %s restarts used\n", budget(y.Budget))
+		fmt.Fprintf(w, "budget: %d of %d restarts used in %s\n", y.Budget.Used, y.Budget.Max, span(y.Budget.Period))
 	}
 	for i, d := range y.Decisions {
 		fmt.Fprintln(w)
