@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/selfware/selfware/api"
 	"github.com/selfware/selfware/api/client"
@@ -154,7 +155,10 @@ func TestFollowLogsOverABreak(t *testing.T) {
 		}
 		w.nodes[0].web.CloseClientConnections()
 		go func() { // once it follows again
+			look := time.NewTicker(time.Millisecond)
+			defer look.Stop()
 			for done := false; !done; {
+				<-look.C
 				logs.mu.Lock()
 				done = len(logs.opts) == 2
 				logs.mu.Unlock()

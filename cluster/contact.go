@@ -128,6 +128,12 @@ func (l *leader) startOver() {
 // onHello enters a node: its first message becomes NodeUp, and once that is
 // committed it gets the whole of its orders.
 func (l *leader) onHello(id string, m sessionNews) {
+	if theirs, ours := m.s.hello.Node.Profile, string(l.n.cfg.Profile); theirs != "" && ours != "" && theirs != ours {
+		m.s.put(func(o *outbox) {
+			o.refused = fmt.Sprintf("its profile is %s, the cluster's is %s: join with --profile %s, or correct node.json", theirs, ours, ours)
+		})
+		return
+	}
 	if c := l.contacts[id]; c != nil && c.session != nil {
 		c.session.conn.Close() // a node has one session: the newest
 	}
@@ -144,7 +150,7 @@ func (l *leader) onHello(id string, m sessionNews) {
 		case err != nil:
 			m.s.conn.Close()
 		case r.Err != nil:
-			m.s.put(func(o *outbox) { o.refused = r.Err.Error() })
+			m.s.put(func(o *outbox) { o.refused, o.left = r.Err.Error(), errors.Is(r.Err, fsm.ErrLeft) })
 		case l.contacts[id] == c && c.session == m.s:
 			l.admit(id, c)
 		}

@@ -335,7 +335,10 @@ func (l *leader) abandon() {
 
 // distribute tells nodes what changed for them, path by changed path.
 func (l *leader) distribute() {
-	paths, _ := l.n.rep.m.TakeChanged()
+	paths, nodes := l.n.rep.m.TakeChanged()
+	if nodes {
+		l.dismiss()
+	}
 	if len(paths) == 0 {
 		return
 	}
@@ -344,6 +347,16 @@ func (l *leader) distribute() {
 			l.give(v, path)
 		}
 	})
+}
+
+// dismiss tells nodes that have left so, and ends their sessions.
+func (l *leader) dismiss() {
+	for _, n := range l.nodes() {
+		c := l.contacts[n.ID]
+		if n.State == fsm.NodeGone && c != nil && c.session != nil {
+			c.session.put(func(o *outbox) { o.refused, o.left = "it has left the cluster", true })
+		}
+	}
 }
 
 func (l *leader) give(v fsm.View, path string) {

@@ -45,6 +45,9 @@ type Node struct {
 	heardAt     time.Time
 
 	over chan struct{} // closed when Run ends
+	// left is closed when a leader says that this node has left the cluster.
+	left     chan struct{}
+	leftOnce sync.Once
 	wg   sync.WaitGroup
 }
 
@@ -60,7 +63,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, times: TimesOf(cfg.Profile), log: cfg.Logger, rep: newReplica(cfg.Fatal),
 		// Raft blocks on a full NotifyCh (nomad#6977); roles always reads it.
-		notify: make(chan bool, 16), inbox: make(chan net.Conn, 4), over: make(chan struct{}),
+		notify: make(chan bool, 16), inbox: make(chan net.Conn, 4), over: make(chan struct{}), left: make(chan struct{}),
 	}
 	self := mux.Identity{ClusterID: cfg.ClusterID, NodeID: cfg.Self.ID, Key: cfg.Key}
 	n.dialer = &mux.Dialer{Dial: cfg.Dial, Self: self}
@@ -273,6 +276,9 @@ func (n *Node) Leader() (id, addr string) {
 
 // Leads tells whether this node leads and serves.
 func (n *Node) Leads() bool { return n.leading.Load() != nil }
+
+// Left is closed once this node has left the cluster for good: it must stop.
+func (n *Node) Left() <-chan struct{} { return n.left }
 
 // Term is the raft term.
 func (n *Node) Term() uint64 { return n.raft.CurrentTerm() }

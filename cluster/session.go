@@ -46,6 +46,7 @@ type outbox struct {
 	ack     uint64
 	ping    uint64
 	refused string
+	left    bool
 	index   uint64
 	any     bool
 }
@@ -117,7 +118,7 @@ func (s *session) write(ctx context.Context, l *leader) {
 func (o *outbox) down(l *leader) link.Down {
 	d := link.Down{
 		Term: l.term, Index: o.index, Full: o.full, Drop: o.drops,
-		Ack: o.ack, Ping: o.ping, Refused: o.refused,
+		Ack: o.ack, Ping: o.ping, Refused: o.refused, Left: o.left,
 	}
 	now := l.now()
 	for _, path := range o.sorted {
@@ -269,6 +270,8 @@ func (u *uplink) Recv() (link.Down, error) {
 	switch {
 	case err != nil:
 		u.n.session.CompareAndSwap(&u.to, nil)
+	case d.Left:
+		u.n.leftOnce.Do(func() { close(u.n.left) })
 	case d.Redirect:
 		u.n.hint.Store(&d.Leader)
 	case d.Full:

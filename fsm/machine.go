@@ -23,6 +23,8 @@ const (
 var (
 	// ErrUnknownNode: no node of that name or id.
 	ErrUnknownNode = errors.New("unknown node")
+	// ErrLeft: the node has left the cluster for good.
+	ErrLeft = errors.New("has left the cluster")
 	// ErrUnknownTree: no tree of that name.
 	ErrUnknownTree = errors.New("unknown tree")
 )

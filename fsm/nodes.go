@@ -76,6 +76,9 @@ func (s *state) nodeUp(in *NodeUp) Result {
 // admissible refuses a node that cannot be told from another, or from its own
 // newer start.
 func (s *state) admissible(old *Node, n link.Node) error {
+	if old != nil && old.State == NodeGone {
+		return fmt.Errorf("node %s %w: to come back, join with an empty data dir", n.Name, ErrLeft)
+	}
 	if old != nil && n.BootSeq < old.BootSeq {
 		return fmt.Errorf("%w: node %s has a newer start than this one (%d after %d)", supervisor.ErrStale, n.Name, old.BootSeq, n.BootSeq)
 	}

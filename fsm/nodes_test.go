@@ -92,7 +92,7 @@ func TestNames(t *testing.T) {
 func TestDrainingStays(t *testing.T) {
 	h := running(t)
 	h.must(drain("n1", true), drain("n1", true))
-	for _, c := range []Command{nodeUp("n1", 1), nodeUp("n1", 2), lost("n1", 2), nodeUp("n1", 2), left("n1"), nodeUp("n1", 3)} {
+	for _, c := range []Command{nodeUp("n1", 1), nodeUp("n1", 2), lost("n1", 2), nodeUp("n1", 3)} {
 		h.must(c)
 		if !h.node("n1").Draining {
 			t.Fatalf("not draining any more after %+v", c)
@@ -104,6 +104,16 @@ func TestDrainingStays(t *testing.T) {
 	h.must(drain("n1", false))
 	if n := h.node("n1"); n.Draining || !n.Eligible() {
 		t.Errorf("after undrain %+v", n)
+	}
+}
+
+// TestLeftForGood: a node that has left does not come back on the same data dir.
+func TestLeftForGood(t *testing.T) {
+	h := running(t)
+	h.must(left("n1"))
+	h.refused(ErrLeft, nodeUp("n1", 2))
+	if n := h.node("n1"); n.State != NodeGone {
+		t.Errorf("state %s", n.State)
 	}
 }
 

@@ -28,6 +28,7 @@ type Node struct {
 	// CPU in thousandths of a core, Memory in bytes.
 	CPU     int64  `cbor:"cpu" json:"cpu"`
 	Memory  int64  `cbor:"memory" json:"memory"`
+	Profile string `cbor:"profile" json:"profile"` // of its times; one per cluster
 	Version string `cbor:"version" json:"version"`
 }
 
@@ -80,8 +81,10 @@ type Down struct {
 	// Redirect: this node is not the leader; Leader is, if not empty.
 	Redirect bool   `cbor:"redirect,omitempty"`
 	Leader   string `cbor:"leader,omitempty"`
-	// Refused ends the session: the node may not join, for this reason.
+	// Refused ends the session: the node may not join, for this reason. Left: it
+	// has left the cluster for good and must stop.
 	Refused string `cbor:"refused,omitempty"`
+	Left    bool   `cbor:"left,omitempty"`
 }
 
 // Link is an agent's session with the leader, as the agent sees it. Recv

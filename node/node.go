@@ -144,7 +144,7 @@ func (n *Node) identify(dir, version string) (mux.Token, error) {
 	n.self = link.Node{
 		ID: s.ID, Name: s.Name, Boot: randomHex(8), BootSeq: seq + 1,
 		Address: s.addr(host, 1), API: s.addr(host, 2), Gossip: s.addr(host, 0),
-		Labels: s.Labels, CPU: cpu, Memory: memory, Version: version,
+		Labels: s.Labels, CPU: cpu, Memory: memory, Profile: string(s.Profile), Version: version,
 	}
 	return token, nil
 }
@@ -319,7 +319,11 @@ func (n *Node) Run(ctx context.Context) error {
 		stage(ctx, "runner", n.runner.Run),
 		stage(ctx, "agent", n.agent.Run),
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-n.cluster.Left():
+		n.log.Info("this node has left the cluster; its data dir is of no more use")
+	}
 	n.log.Info("node stops")
 	for i := len(stops) - 1; i >= 0; i-- {
 		if i == 0 {

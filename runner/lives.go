@@ -91,7 +91,7 @@ func lockDir(dir string) (*os.File, error) {
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
 			lock.Close()
-			return nil, fmt.Errorf("cannot lock %s, is it in use by another node process: %v", dir, err)
+			return nil, fmt.Errorf("cannot use %s: another node process uses it (%v); stop that one first", filepath.Dir(dir), err)
 		}
 	}
 }

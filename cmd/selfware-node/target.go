@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/user"
 	"strings"
@@ -122,7 +123,10 @@ func explain(c *cli.Context, err error) error {
 		return context.Cause(c.Context)
 	}
 	t, _ := findTarget(c)
+	var dial *net.OpError
 	switch {
+	case !errors.As(err, &dial):
+		return err // not of the way to the node: a file, an answer
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
 		if t.data != "" {
 			return fmt.Errorf("the node of %s does not run: start it with `selfware-node run --data %s` (%w)", t.data, t.data, err)
