@@ -175,7 +175,7 @@ func TestNewLeaderWithLowerIndex(t *testing.T) {
 		p.Close()
 		// A new session of the same leader may know less than the last one: it
 		// is asked, not judged.
-		p = n.connect(2, 4, run("c", 3))
+		n.connect(2, 4, run("c", 3))
 		n.running(ref("c", 3))
 		n.oracle()
 	})

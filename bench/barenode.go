@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -52,8 +50,8 @@ type bareNode struct {
 	members *memberlist.Memberlist
 }
 
-// beBareNode runs one until ctx ends or its stdin does.
-func beBareNode(ctx context.Context, cfg bareConfig) error {
+// beBareNode runs one until its stdin ends.
+func beBareNode(cfg bareConfig) error {
 	n := &bareNode{cfg: cfg}
 	if err := n.openRaft(); err != nil {
 		return err
@@ -67,16 +65,8 @@ func beBareNode(ctx context.Context, cfg bareConfig) error {
 	}
 	defer lis.Close()
 	go n.accept(lis) // ends with the process
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		_, _ = io.Copy(io.Discard, os.Stdin)
-	}()
-	select {
-	case <-gone:
-	case <-ctx.Done():
-	}
-	return nil
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 func (n *bareNode) addr(i, port int) string {
@@ -89,7 +79,7 @@ func (n *bareNode) openRaft() error {
 	c.LocalID = raft.ServerID(n.cfg.Hosts[n.cfg.Self])
 	c.HeartbeatTimeout, c.ElectionTimeout = t.Heartbeat, t.Election
 	c.LeaderLeaseTimeout, c.CommitTimeout = t.Lease, t.Commit
-	c.Logger, c.NoLegacyTelemetry = hclog.NewNullLogger(), true
+	c.LogOutput, c.NoLegacyTelemetry = io.Discard, true
 	store, err := raftboltdb.New(raftboltdb.Options{
 		Path:        filepath.Join(n.cfg.Dir, "bare.db"),
 		BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,17 +93,24 @@ const Hidden = hidden
 
 // Part plays a part of a benchmark in a process of its own: a bare node, a bare
 // supervisor, or the child where there is no better one.
-func Part(ctx context.Context, args []string) error {
+func Part(args []string) error {
 	role, args := args[0], append(args[1:], "", "")
 	switch role {
 	case roleChild:
 		return beChild(args[0], args[1])
 	case roleBareNode:
-		var cfg bareConfig
-		return cmp.Or(json.Unmarshal([]byte(args[0]), &cfg), beBareNode(ctx, cfg))
+		return play(args[0], beBareNode)
 	case roleSupervisor:
-		var cfg superConfig
-		return cmp.Or(json.Unmarshal([]byte(args[0]), &cfg), beBareSuper(cfg))
+		return play(args[0], beBareSuper)
 	}
 	return fmt.Errorf("cannot play %q: no such part", role)
+}
+
+// play runs a part with the settings in its argument.
+func play[C any](arg string, part func(C) error) error {
+	var cfg C
+	if err := json.Unmarshal([]byte(arg), &cfg); err != nil {
+		return fmt.Errorf("cannot read the part's settings: %w", err)
+	}
+	return part(cfg)
 }

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	}
 	err := error(nil)
 	if os.Args[1] == hidden {
-		err = Part(context.Background(), os.Args[2:])
+		err = Part(os.Args[2:])
 	} else if n, openErr := node.Open(os.Args[3], node.Config{}); openErr != nil {
 		err = openErr
 	} else {

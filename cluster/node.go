@@ -48,7 +48,7 @@ type Node struct {
 	// left is closed when a leader says that this node has left the cluster.
 	left     chan struct{}
 	leftOnce sync.Once
-	wg   sync.WaitGroup
+	wg       sync.WaitGroup
 }
 
 // New opens raft on the store and the cluster port. Nothing is served before

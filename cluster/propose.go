@@ -16,6 +16,12 @@ func (n *Node) Submit(ctx context.Context, cmd fsm.Command) (fsm.Result, error) 
 	if l == nil {
 		return fsm.Result{}, n.notLeader()
 	}
+	// A command that cannot be an entry must not take others' entry with it.
+	if data, err := (fsm.Entry{Commands: []fsm.Command{cmd}}).Encode(); err != nil {
+		return fsm.Result{}, err
+	} else if len(data) > maxEntry {
+		return fsm.Result{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(data), maxEntry)
+	}
 	done := make(chan outcome, 1)
 	p := &proposal{cmd: cmd, then: func(r fsm.Result, err error) {
 		done <- outcome{results: []fsm.Result{r}, err: err}

@@ -32,9 +32,8 @@ type session struct {
 	hello  link.Hello
 	signal chan struct{} // capacity 1: something to send
 
-	mu   sync.Mutex
-	out  outbox
-	dead bool
+	mu  sync.Mutex
+	out outbox
 }
 
 // outbox is the next Down in the making.
@@ -186,7 +185,11 @@ func (n *Node) serveSession(ctx context.Context, conn net.Conn, peer string) {
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(n.times.Unreachable))
 		var up link.Up
-		if err := stream.Read(&up); err != nil {
+		err := stream.Read(&up)
+		if err == nil && len(up.Events) > link.MaxEvents {
+			err = fmt.Errorf("cannot take %d events at once: the limit is %d", len(up.Events), link.MaxEvents)
+		}
+		if err != nil {
 			l.tell(sessionNews{s: s, closed: true, gone: byeOfKernel(err)})
 			return
 		}

@@ -92,10 +92,25 @@ func (s *state) admissible(old *Node, n link.Node) error {
 		return fmt.Errorf("%w: the name %s belongs to node %s, which is alive; choose another --name", supervisor.ErrRefused, n.Name, other.ID)
 	case other != nil:
 		delete(s.nodes, other.ID) // its successor, on a fresh disk
-	case old == nil && len(s.nodes) >= MaxNodes:
+	case old == nil && len(s.nodes) >= MaxNodes && !s.forgetLeft():
 		return fmt.Errorf("%w: the cluster has %d nodes, the limit", supervisor.ErrRefused, MaxNodes)
 	}
 	return nil
+}
+
+// forgetLeft makes room by dropping the node that left first, if any has.
+func (s *state) forgetLeft() bool {
+	var first *Node
+	for _, id := range s.nodeIDs() {
+		if n := s.nodes[id]; n.State == NodeGone && (first == nil || n.Since < first.Since) {
+			first = n
+		}
+	}
+	if first == nil {
+		return false
+	}
+	delete(s.nodes, first.ID)
+	return true
 }
 
 // named gives the node of that name, or nil: names are unique.

@@ -190,4 +190,10 @@ func TestLimitOfNodes(t *testing.T) {
 		t.Errorf("%d nodes, want %d", n, MaxNodes)
 	}
 	h.refused(supervisor.ErrRefused, nodeAs("m9", "n1", 1))
+	// A node that left makes room for a new one.
+	h.must(left("n1"))
+	h.must(nodeUp("fresh", 1))
+	if _, still := h.m.s.nodes["n1"]; still || len(h.m.s.nodes) != MaxNodes {
+		t.Errorf("n1 left and is still known: %v; %d nodes", still, len(h.m.s.nodes))
+	}
 }

@@ -92,11 +92,12 @@ func (w *walk) command(rt *rapid.T) Command {
 		return initial(rapid.SampledFrom([]string{"c", "d"}).Draw(rt, "cluster"), 1)
 	case 1, 2:
 		return w.drawUp(rt)
-	case 3:
+	case 3, 4:
 		id := anyID.Draw(rt, "node")
+		if rapid.IntRange(0, 5).Draw(rt, "leave") == 0 { // rarely: it is for good
+			return left(id)
+		}
 		return lost(id, w.seqs[id]-uint64(rapid.IntRange(0, 1).Draw(rt, "old")))
-	case 4:
-		return left(anyID.Draw(rt, "node"))
 	case 5:
 		return drain(anyID.Draw(rt, "node"), rapid.Bool().Draw(rt, "on"))
 	case 6, 7:

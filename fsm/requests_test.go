@@ -23,6 +23,8 @@ func TestRepeatedRequest(t *testing.T) {
 		{deleteTree("mall"), ErrUnknownTree},
 		{verb("sing", "shop/a", ""), supervisor.ErrRefused},
 		{lost("n1", 9), supervisor.ErrStale},
+		{left("n2"), nil},
+		{nodeUp("n2", 2), ErrLeft},
 		{applyTree(tree("shop", "a", "b", "c")), nil},
 	}
 	var first []error

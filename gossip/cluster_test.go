@@ -37,7 +37,7 @@ func TestDeathIsSeenInTime(t *testing.T) {
 			for seed := range c.seeds {
 				bubble(t, seed, c.p, func(t *testing.T, w *world) {
 					w.grow(c.nodes)
-					time.Sleep(10*time.Second + rand.N(3*time.Second))
+					pass(10*time.Second + rand.N(3*time.Second))
 					victim := fmt.Sprintf("n%d", 1+seed%uint64(c.nodes))
 					w.kill(victim)
 					d := w.within(time.Minute, "all see "+victim+" dead", w.allSee(victim, Dead))
@@ -62,7 +62,7 @@ func TestPartitionHeals(t *testing.T) {
 			w.grow(5)
 			w.noSeeds.Store(seed%2 == 0) // dead members alone must be enough
 			w.net.Partition([]string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.3", "10.0.0.4", "10.0.0.5"})
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			for _, pair := range [][2]string{{"n1", "n3"}, {"n1", "n5"}, {"n4", "n1"}, {"n5", "n2"}} {
 				if s := w.state(pair[0], pair[1]); s != Dead {
 					t.Errorf("after a minute %s sees %s %s", pair[0], pair[1], s)
@@ -82,7 +82,7 @@ func TestIsolatedNodeComesBack(t *testing.T) {
 		w.seeds = []string{"10.0.0.1:7400"}
 		w.grow(3)
 		w.net.Partition([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"})
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		w.net.HealAll()
 		w.within(25*time.Second, "full view after ten minutes alone", w.full)
 	})
@@ -127,7 +127,7 @@ func TestAllRestart(t *testing.T) {
 			for _, i := range order {
 				w.kill(fmt.Sprintf("n%d", i+1))
 				if rng.IntN(2) == 0 {
-					time.Sleep(time.Duration(rng.Int64N(5e9)))
+					pass(time.Duration(rng.Int64N(5e9)))
 				}
 			}
 			for _, i := range rng.Perm(7) {
@@ -136,7 +136,7 @@ func TestAllRestart(t *testing.T) {
 					ip = fmt.Sprintf("10.0.1.%d", i+1)
 				}
 				w.start(fmt.Sprintf("n%d", i+1), ip)
-				time.Sleep(time.Duration(rng.Int64N(2e9)))
+				pass(time.Duration(rng.Int64N(2e9)))
 			}
 			w.within(30*time.Second, "full view after a mass restart", w.full)
 		})
@@ -152,7 +152,7 @@ func TestShortPauseKillsNobody(t *testing.T) {
 			bubble(t, seed, LAN, func(t *testing.T, w *world) {
 				w.grow(k)
 				for range 10 {
-					time.Sleep(10*time.Second + rand.N(2*time.Second))
+					pass(10*time.Second + rand.N(2*time.Second))
 					w.net.Pause("10.0.0.2")
 					time.AfterFunc(2*time.Second, func() { w.net.Resume("10.0.0.2") })
 					w.never(6*time.Second, "a 2 s pause was taken for a death", w.anyDead)

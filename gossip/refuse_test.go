@@ -44,7 +44,7 @@ func TestOversizeMetaIsRefused(t *testing.T) {
 		if err := w.nodes["n1"].UpdateMeta(Meta{Name: strings.Repeat("x", 500)}); err == nil {
 			t.Error("600 bytes of meta were taken")
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if m := w.member("n2", "n1"); m.Name != "name-of-n1" {
 			t.Errorf("n1 is now %q", m.Name)
 		}
@@ -98,7 +98,7 @@ func TestJoinSaysWhyNot(t *testing.T) {
 				t.Errorf("%s to %s: got %v, want %v", c.config.NodeID, c.addr, err, c.want)
 			}
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if len(w.nodes["n1"].Members()) != 3 || !w.full() {
 			t.Errorf("strangers changed the view:\n%s", w.views())
 		}
@@ -129,7 +129,7 @@ func TestOtherProtocolIsRefused(t *testing.T) {
 		if err := n.joinOne("10.0.0.1:7400"); !errors.Is(err, ErrIncompatible) {
 			t.Errorf("join: %v", err)
 		}
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if len(w.nodes["n1"].Members()) != 2 {
 			t.Errorf("it was let in:\n%s", w.views())
 		}

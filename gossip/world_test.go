@@ -222,3 +222,6 @@ func (w *world) join(c Config, addr string) error {
 	}
 	return err
 }
+
+// pass lets a bubble's time go by.
+func pass(d time.Duration) { time.Sleep(d) }

@@ -215,8 +215,10 @@ func (n *Node) openAPI(dir, version string) error {
 		return err
 	}
 	n.apiListeners = []net.Listener{tcp, unix}
+	host, _ := os.Hostname()
 	n.api, err = api.New(api.Config{
 		Cluster: n.cluster, Logs: n.runner, Self: n.self, Peers: n.peers, Suspects: n.suspects,
+		Hosts:   []string{host, n.settings.Advertise},
 		Version: version, Logger: n.log.With("part", "api"),
 	})
 	return err

@@ -289,7 +289,7 @@ func pid1Main(dir string) {
 // onlyMe waits until no other process is left in this namespace, dead or alive.
 func onlyMe() error {
 	var left []int
-	for deadline := time.Now().Add(patience / 2); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience / 2); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
 		left, _ = allPIDs()
 		if slices.Equal(left, []int{1}) {
 			return nil

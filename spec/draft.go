@@ -23,12 +23,6 @@ type draft struct {
 	children []*draft
 }
 
-// given tells whether the file has a key of the child.
-func (d *draft) given(key string) bool {
-	_, ok := d.node.get(key)
-	return ok
-}
-
 // place is where to point for a key: at its value, else at the child.
 func (d *draft) place(key string) *node {
 	if p, ok := d.node.get(key); ok {

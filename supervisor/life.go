@@ -125,9 +125,9 @@ func (t *Tree) due(l life, r renewal) life {
 // the old one can exist, otherwise after its stop.
 func (t *Tree) renew(n *node, r renewal) {
 	l := n.life
-	leaving := l.Phase == PhaseStopping && l.Then == PhasePending && !l.Stay
+	leaving := l.Phase == PhaseStopping && !l.Stay
 	if (leaving || l.Phase == PhasePending && l.Node == "") && r.only == "" && r.avoid == nil {
-		// It was on its way elsewhere, and still is.
+		// It was on its way elsewhere, and still is: its node may be draining.
 		r.stay, r.only, r.avoid = false, l.Only, l.Avoid
 	}
 	if l.held() {

@@ -165,7 +165,7 @@ func (t *Tree) onRestart(in Restart) error {
 	cause := Cause{Kind: CauseOperator, Path: in.Path, Detail: in.By}
 	switch {
 	case n.down != "" || n.worker() && !n.life.held() && n.life.settled():
-		return t.onStart(Start{Path: in.Path, By: in.By})
+		return t.onStart(Start(in))
 	case n.worker():
 		t.renew(n, renewal{stay: true, start: string(CauseOperator)})
 		t.decide(n, VerdictRestart, cause, fmt.Sprintf("%s restarts (%s)", n.path, because(cause)))

@@ -26,7 +26,7 @@ func init() {
 		Action: runBench,
 	}, &cli.Command{
 		Name: bench.Hidden, Hidden: true, ArgsUsage: "ROLE [ARG...]",
-		Action: func(c *cli.Context) error { return bench.Part(c.Context, c.Args().Slice()) },
+		Action: func(c *cli.Context) error { return bench.Part(c.Args().Slice()) },
 	})
 }
 

@@ -56,18 +56,19 @@ var layers = map[string][]string{
 }
 
 // strangers says who may import a third-party module. golang.org/x/sys is the
-// kernel's face and belongs where files, sockets and processes are.
+// kernel's face and belongs where files, sockets and processes are; bench
+// measures the floors with the bare libraries.
 var strangers = map[string][]string{
-	"github.com/hashicorp/raft":           {"cluster", "cluster/*", "node", "internal/*"},
-	"github.com/hashicorp/raft-boltdb/v2": {"cluster", "cluster/*", "internal/*"},
-	"go.etcd.io/bbolt":                    {"cluster", "cluster/*", "internal/*"},
-	"github.com/hashicorp/go-hclog":       {"cluster", "cluster/*", "internal/*"},
-	"github.com/hashicorp/memberlist":     {"gossip", "internal/*"},
+	"github.com/hashicorp/raft":           {"cluster", "cluster/*", "node", "bench", "internal/*"},
+	"github.com/hashicorp/raft-boltdb/v2": {"cluster", "cluster/*", "bench", "internal/*"},
+	"go.etcd.io/bbolt":                    {"cluster", "cluster/*", "bench", "internal/*"},
+	"github.com/hashicorp/go-hclog":       {"cluster", "cluster/*", "bench", "internal/*"},
+	"github.com/hashicorp/memberlist":     {"gossip", "bench", "internal/*"},
 	"github.com/fxamacker/cbor/v2":        {"link", "fsm", "gossip", "cluster", "cluster/*"},
 	"github.com/goccy/go-yaml":            {"spec"},
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/urfave/cli/v2":            {"cmd/selfware-node"},
-	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "internal/*"},
+	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "bench", "internal/*"},
 }
 
 // apart are pairs of which neither may reach the other by any way.

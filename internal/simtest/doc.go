@@ -27,8 +27,8 @@
 // SELFWARE_SEEDS=N runs seeds 1 to N (200 by default, 20 with -short).
 // SELFWARE_SEED=S runs one, prints its plan and its trace, and with -v the log of
 // every node. SELFWARE_VERBOSE=1 does so for the scenarios. The plan is the same
-// each time. What happens at the same instant is
-// ordered anew in each run, so a failure may need several runs to show again.
+// each time. What happens at the same instant is ordered anew in each run, so a
+// failure may need several runs to show again.
 //
 // # What it cannot show
 //

@@ -314,7 +314,7 @@ roll() {
 	restart_node "$name" &
 	restart=$!
 	recover "$before" "$fresh" "$began" || true
-	row "workers of $name" 'restart of the node' "$before"
+	[ "$fresh" = '[]' ] || row "workers of $name" 'restart of the node' "$before"
 	wait "$restart" || fail "cannot restart node $name"
 	returned "$name" "$before" "$began"
 }
