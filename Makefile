@@ -27,6 +27,7 @@ build:
 
 # Three nodes on this machine, and a tree of small servers. Ctrl-C ends it all.
 demo: build
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/shopd ./examples/shopd
 	$(BIN) dev examples/shop.yaml
 
 # All groups run, even after one has failed; the last line says which have. (Not
