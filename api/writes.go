@@ -107,7 +107,7 @@ func (s *Server) leave(ctx context.Context, in *nodeInput) (*answer[Done], error
 	if err := s.cfg.Cluster.Leave(ctx, in.Node, in.Key); err != nil {
 		return nil, s.unsettled(err)
 	}
-	return s.done("node " + in.Node + " has left the cluster; end its process"), nil
+	return s.done("node " + in.Node + " has left the cluster; its process ends by itself"), nil
 }
 
 // unsettled words an error of raft itself: on a node that leads no more it tells

@@ -23,10 +23,6 @@ type Config struct {
 	// and nanoseconds of CLOCK_MONOTONIC and its pid, 8 bytes each in the
 	// machine's order, and the name; then it waits for ever.
 	Child string
-	// Drop measures silence by dropped packets too. It needs root and iptables,
-	// and puts rules for the benchmark's own addresses into chain INPUT, which it
-	// takes out again.
-	Drop bool
 	// Progress gets a line for each step; nil discards.
 	Progress io.Writer
 }

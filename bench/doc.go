@@ -13,7 +13,7 @@
 //   - the bare supervisor: a process that forks, waits with wait4(-1) and forks
 //     again, with or without one durable write to the bare cluster before it.
 //
-// Ours and the bare supervisor run the same child: a program of 330 bytes that
+// Ours and the bare supervisor run the same child: a program of some 350 bytes that
 // reads CLOCK_MONOTONIC as its very first act and sends it to the benchmark as
 // a datagram. So a figure covers supervision and exec, and no runtime's start.
 //

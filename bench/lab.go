@@ -20,8 +20,6 @@ type lab struct {
 	log    io.Writer
 	births *births
 	argv   []string // of a child; its name is added
-	drop   bool     // rows may drop packets
-	wall   wall
 
 	profile gossip.Profile
 	count   int // of clusters started; each has a folder of its own
@@ -36,7 +34,7 @@ func newLab(cfg Config) (*lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a temporary folder: %w", err)
 	}
-	l := &lab{self: cfg.Self, dir: dir, log: cfg.Progress, drop: cfg.Drop}
+	l := &lab{self: cfg.Self, dir: dir, log: cfg.Progress}
 	socket := filepath.Join(dir, "births")
 	l.argv, err = childArgv(cfg.Child, cfg.Self, dir, socket)
 	if err == nil {
@@ -51,14 +49,13 @@ func newLab(cfg Config) (*lab, error) {
 // close ends everything that was started and removes the folder.
 func (l *lab) close() error {
 	l.stopClusters()
-	unwalled := l.wall.openAll()
 	// All children died with their supervisors; this is for the one that was
 	// just being forked.
 	for _, pid := range leftovers(l.dir) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	l.births.close()
-	return errors.Join(unwalled, os.RemoveAll(l.dir))
+	return os.RemoveAll(l.dir)
 }
 
 func (l *lab) stopClusters() {

@@ -20,7 +20,6 @@ type fault string
 const (
 	killed  fault = "kill -9"
 	stopped fault = "SIGSTOP"
-	cutOff  fault = "all packets dropped"
 )
 
 // loss takes a node from the others.
@@ -40,7 +39,7 @@ func (k loss) what() string {
 
 // rowNodeKilled is (b).
 func (l *lab) rowNodeKilled(ctx context.Context) error {
-	return l.losses(ctx, []fault{killed}, func(r Result, _ loss) Result {
+	return l.losses(ctx, killed, func(r Result, _ loss) Result {
 		r.Row, r.Floor = "b", "bare raft: kill -9 of the leader → next commit"
 		r.goal = goal{stat: byP99, beyond: 500}
 		return r
@@ -49,32 +48,26 @@ func (l *lab) rowNodeKilled(ctx context.Context) error {
 
 // rowNodeSilent is (c).
 func (l *lab) rowNodeSilent(ctx context.Context) error {
-	faults := []fault{stopped}
-	if l.drop {
-		faults = append(faults, cutOff)
-	}
 	limits := map[gossip.Profile]float64{gossip.LAN: 4000, gossip.Fast: 1500}
-	return l.losses(ctx, faults, func(r Result, k loss) Result {
+	return l.losses(ctx, stopped, func(r Result, k loss) Result {
 		r.Row, r.Floor = "c", "bare memberlist and raft, the same fault → dead in all views, and a commit"
 		r.goal = goal{stat: byP99, most: limits[k.profile]}
 		return r
 	})
 }
 
-func (l *lab) losses(ctx context.Context, faults []fault, finish func(Result, loss) Result) error {
+func (l *lab) losses(ctx context.Context, f fault, finish func(Result, loss) Result) error {
 	for _, profile := range profiles {
 		if err := l.use(ctx, profile); err != nil {
 			return err
 		}
-		for _, f := range faults {
-			for _, leader := range []bool{false, true} {
-				k := loss{profile: profile, fault: f, leader: leader}
-				r, err := l.measureLoss(ctx, k)
-				if err != nil {
-					return fmt.Errorf("%s: %w", k.what(), err)
-				}
-				l.report(finish(r, k))
+		for _, leader := range []bool{false, true} {
+			k := loss{profile: profile, fault: f, leader: leader}
+			r, err := l.measureLoss(ctx, k)
+			if err != nil {
+				return fmt.Errorf("%s: %w", k.what(), err)
 			}
+			l.report(finish(r, k))
 		}
 	}
 	return nil
@@ -101,32 +94,25 @@ func (l *lab) measureLoss(ctx context.Context, k loss) (Result, error) {
 
 // victim is a node to lose, with what runs on it.
 type victim struct {
-	ip   string
 	proc *proc
 	pids []int // of its children
 }
 
 // hit lets the fault happen.
-func (l *lab) hit(v victim, f fault) error {
-	switch f {
-	case killed:
+func (v victim) hit(f fault) error {
+	if f == killed {
 		return v.proc.cmd.Process.Kill()
-	case stopped:
-		return v.signal(syscall.SIGSTOP)
 	}
-	return l.wall.shut(v.ip)
+	return v.signal(syscall.SIGSTOP)
 }
 
 // heal takes the fault back; start begins a killed node anew.
-func (l *lab) heal(v victim, f fault, start func() error) error {
-	switch f {
-	case killed:
+func (v victim) heal(f fault, start func() error) error {
+	if f == killed {
 		<-v.proc.done
 		return start()
-	case stopped:
-		return v.signal(syscall.SIGCONT)
 	}
-	return l.wall.open(v.ip)
+	return v.signal(syscall.SIGCONT)
 }
 
 // signal reaches a node and its children. A machine that stands still loses all
@@ -161,17 +147,17 @@ func (l *lab) loseOurs(ctx context.Context, k loss) (time.Duration, error) {
 	if len(paths) == 0 {
 		return 0, fmt.Errorf("cannot lose node %s: no child runs there", m.name)
 	}
-	v := victim{ip: m.ip, proc: m.proc}
+	v := victim{proc: m.proc}
 	for _, path := range paths {
 		v.pids = append(v.pids, l.births.pid(path))
 	}
 	w := l.births.expect(paths...)
 	t0 := now()
-	if err := l.hit(v, k.fault); err != nil {
+	if err := v.hit(k.fault); err != nil {
 		return 0, err
 	}
 	got, err := w.wait(ctx, ready)
-	if err := errors.Join(err, l.heal(v, k.fault, func() error { return l.mine.start(m) })); err != nil {
+	if err := errors.Join(err, v.heal(k.fault, func() error { return l.mine.start(m) })); err != nil {
 		return 0, err
 	}
 	return lastOf(got) - t0, l.mine.forget(ctx, "spread")
@@ -187,9 +173,9 @@ func (l *lab) loseBare(ctx context.Context, k loss) (time.Duration, error) {
 	if k.fault != killed && !k.leader {
 		i = (i + 1) % size
 	}
-	v := victim{ip: l.base.hosts[i], proc: l.base.nodes[i]}
+	v := victim{proc: l.base.nodes[i]}
 	t0 := now()
-	if err := l.hit(v, k.fault); err != nil {
+	if err := v.hit(k.fault); err != nil {
 		return 0, err
 	}
 	if k.fault != killed {
@@ -200,5 +186,5 @@ func (l *lab) loseBare(ctx context.Context, k loss) (time.Duration, error) {
 	}
 	took := now() - t0
 	l.base.client.drop(i)
-	return took, errors.Join(err, l.heal(v, k.fault, func() error { return l.base.start(i) }))
+	return took, errors.Join(err, v.heal(k.fault, func() error { return l.base.start(i) }))
 }

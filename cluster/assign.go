@@ -14,13 +14,37 @@ func assign(v fsm.View) []supervisor.Assign {
 	if len(reqs) == 0 {
 		return nil
 	}
+	in := room(v)
+	denied := make(map[string]string) // by path: why not the node that was asked for
+	for i := range reqs {
+		if why := relent(&reqs[i], in); why != "" {
+			denied[reqs[i].Path] = why + "; instead: "
+		}
+	}
 	var assigns []supervisor.Assign
-	for i, r := range placement.PlaceAll(reqs, room(v)) {
+	for i, r := range placement.PlaceAll(reqs, in) {
 		if r.Node != "" {
-			assigns = append(assigns, supervisor.Assign{Path: reqs[i].Path, Epoch: reqs[i].Epoch, Node: r.Node, Why: r.Why})
+			assigns = append(assigns, supervisor.Assign{
+				Path: reqs[i].Path, Epoch: reqs[i].Epoch, Node: r.Node, Why: denied[reqs[i].Path] + r.Why,
+			})
 		}
 	}
 	return assigns
+}
+
+// relent lets a child go elsewhere if the node that an operator asked for cannot
+// take it, and says why that cannot. The child was stopped to be moved: it must
+// not stay down because its node filled up, or went, in between.
+func relent(req *supervisor.Request, in placement.Input) (why string) {
+	if req.Only == "" {
+		return ""
+	}
+	r := placement.Place(*req, in)
+	if r.Node != "" {
+		return ""
+	}
+	req.Only = ""
+	return r.Why
 }
 
 // room is the nodes as placement sees them.
@@ -54,9 +78,14 @@ func Explain(v fsm.View, path string) (r placement.Result, ok bool) {
 	if !ok {
 		return r, false
 	}
-	r = placement.Place(req, room(v))
+	in := room(v)
+	denied := relent(&req, in)
+	r = placement.Place(req, in)
 	if r.Node != "" {
 		r.Why = fmt.Sprintf("will go to %s: %s", r.Node, r.Why)
+	}
+	if denied != "" {
+		r.Why = denied + "; " + r.Why
 	}
 	return r, true
 }

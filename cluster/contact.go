@@ -17,8 +17,9 @@ import (
 type contact struct {
 	session  *session
 	admitted bool // its NodeUp is committed: it gets orders
-	// heard is its last sign of life, or when this leader began to listen.
-	heard time.Time
+	// heard is its last sign of life, or when this leader began to listen; parted
+	// is when its session ended, or when this leader began to wait for one.
+	heard, parted time.Time
 	// hungUp is when its end closed the session. That alone is no proof: an agent
 	// that hears nothing hangs up to dial anew. A knock settles it.
 	hungUp time.Time
@@ -42,7 +43,7 @@ func (l *leader) inheritContacts() {
 		at = earliest
 	}
 	for id := range l.alive() {
-		c := &contact{heard: l.began}
+		c := &contact{heard: l.began, parted: l.began}
 		if id == leader && at.Before(l.began) {
 			c.heard = at
 		}
@@ -86,7 +87,7 @@ func (l *leader) onNews(m sessionNews) {
 	case c == nil || c.session != m.s:
 		return // of a session that was replaced
 	case m.closed:
-		c.session, c.admitted = nil, false
+		c.session, c.admitted, c.parted = nil, false, time.Now()
 		l.vitals.Delete(id)
 		l.onHangUp(c, m.gone)
 		return
@@ -227,7 +228,7 @@ func (l *leader) probeFormer() {
 func (l *leader) probeNode(id string, n *fsm.Node) {
 	c := l.contacts[id]
 	if c == nil {
-		c = &contact{heard: time.Now()}
+		c = &contact{heard: time.Now(), parted: time.Now()}
 		l.contacts[id] = c
 	}
 	if c.session != nil || c.probing || !c.gone.IsZero() || id == l.n.cfg.Self.ID {
@@ -266,7 +267,9 @@ func (l *leader) onProbe(p probed) {
 	}
 	switch {
 	case p.alive:
-		c.hungUp = time.Time{} // it only hung up, and will dial again
+		// It only hung up, or had no time yet to dial. That it answers is a sign
+		// of life, but it must open a session to stay.
+		c.hungUp, c.heard = time.Time{}, time.Now()
 	case !c.hungUp.IsZero(): // refused, or its machine went with it
 		c.gone = c.hungUp
 	case p.refused:
@@ -281,15 +284,19 @@ func (l *leader) onProbe(p probed) {
 type sign struct {
 	session bool
 	silent  time.Duration
+	apart   time.Duration // without a session; 0 with one
 	gone    time.Duration // since its process is known to be gone; 0 if not
 	bye     bool
-	gossip  gossip.State // empty: gossip does not know it
+	gossip  gossip.State  // empty: gossip does not know it
+	dead    time.Duration // how long gossip has held it for dead
 }
 
 // judge tells whether a node is lost, and why. It never is while its session
 // lives, whatever gossip believes (P16).
 func judge(t Times, s sign) (reason string, lost bool) {
-	dead := s.gossip == gossip.Dead || s.gossip == gossip.Left
+	// Without a session it takes a moment longer to be heard than to be believed
+	// alive by gossip, so that moment is waited for.
+	dead := (s.gossip == gossip.Dead || s.gossip == gossip.Left) && (s.session || s.dead >= t.Grace)
 	switch {
 	case s.bye && s.gone > 0:
 		return "its agent has ended", true
@@ -297,8 +304,8 @@ func judge(t Times, s sign) (reason string, lost bool) {
 		return fmt.Sprintf("its agent ended %v ago", s.gone.Round(time.Millisecond)), true
 	case s.silent >= t.Silence && dead:
 		return fmt.Sprintf("silent for %v, and %s by gossip", s.silent.Round(time.Millisecond), s.gossip), true
-	case s.silent >= t.Unreachable:
-		return fmt.Sprintf("no session for %v", s.silent.Round(time.Millisecond)), true
+	case max(s.silent, s.apart) >= t.Unreachable:
+		return fmt.Sprintf("no session for %v", max(s.silent, s.apart).Round(time.Millisecond)), true
 	}
 	return "", false
 }
@@ -320,11 +327,15 @@ func (l *leader) signs() map[string]sign {
 		if !c.gone.IsZero() {
 			s.gone = max(1, now.Sub(c.gone))
 		}
+		if c.session == nil {
+			s.apart = now.Sub(c.parted)
+		}
 		signs[id] = s
 	}
+	confirm := gossip.Timing(l.n.cfg.Profile).Confirm
 	for _, m := range l.n.cfg.Gossip.Members() {
 		if s, ok := signs[m.NodeID]; ok {
-			s.gossip = m.State
+			s.gossip, s.dead = m.State, now.Sub(m.Since)-confirm
 			signs[m.NodeID] = s
 		}
 	}

@@ -275,11 +275,11 @@ func (l *leader) onCommitted(o outcome) {
 	if o.err != nil {
 		o.err = classify(o.err)
 	}
-	l.answer(o)
 	if o.err == nil {
 		l.idle = false
-		l.distribute()
+		l.distribute() // first: a restart waits for its order, nobody for an acknowledgement
 	}
+	l.answer(o)
 }
 
 func (l *leader) answer(o outcome) {

@@ -76,7 +76,7 @@ func TestNextCondemnsBeforeItPlaces(t *testing.T) {
 	s.node("n1", nil)
 	s.node("n2", nil)
 	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: shopOf("a", "b")})
-	dead := sign{silent: time.Minute, gossip: gossip.Dead}
+	dead := sign{silent: time.Minute, gossip: gossip.Dead, dead: time.Minute}
 	cmds := s.next(inputs{signs: map[string]sign{"n1": dead, "n2": {session: true}}})
 	if len(cmds) != 1 || cmds[0].Type != fsm.TypeNodeLost || *cmds[0].Node != (fsm.NodeRef{ID: "n1", Boot: "b1", Reason: cmds[0].Node.Reason}) {
 		t.Fatalf("with a dead node and children to place: %+v", cmds)
@@ -174,4 +174,56 @@ func TestAssignAndExplain(t *testing.T) {
 			t.Errorf("why a waits: %+v", r)
 		}
 	})
+}
+
+// TestMoveToWhereItDoesNotFit: a child that an operator sends to a node which
+// cannot take it goes elsewhere; it must not stay down.
+func TestMoveToWhereItDoesNotFit(t *testing.T) {
+	for name, spoil := range map[string]func(s *state){
+		"apart": func(*state) {},
+		"lost": func(s *state) {
+			s.apply(fsm.Command{Type: fsm.TypeNodeLost, Node: &fsm.NodeRef{ID: "n1", Boot: "b1", Reason: "test"}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newState(t)
+			s.node("n1", map[string]string{"disk": "ssd"})
+			s.node("n2", nil)
+			s.node("n3", nil)
+			spec := shopOf("a", "b")
+			spec.Children[0].Placement.Nodes = []string{"n1"}
+			spec.Children[1].Placement.ApartFrom = []string{"shop/a"}
+			s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: spec})
+			s.apply(s.next(inputs{})...)
+			s.apply(fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: "move", Path: "shop/b", To: "n1"}})
+			s.stopped("shop/b")
+			spoil(s)
+			s.m.View(func(v fsm.View) {
+				r, waits := Explain(v, "shop/b")
+				if !waits || r.Node == "" || !strings.Contains(r.Why, "asked for") {
+					t.Errorf("why: %v %+v", waits, r)
+				}
+				assigns := assign(v)
+				i := slices.IndexFunc(assigns, func(a supervisor.Assign) bool { return a.Path == "shop/b" })
+				if i < 0 || assigns[i].Node == "n1" || !strings.Contains(assigns[i].Why, "; instead: ") {
+					t.Errorf("assigned %+v", assigns)
+				}
+			})
+		})
+	}
+}
+
+// stopped reports the end that a move waits for.
+func (s *state) stopped(path string) {
+	s.t.Helper()
+	var ev supervisor.ChildEvent
+	s.m.View(func(v fsm.View) {
+		if _, o, ok := v.Order(path); ok && o.Action == supervisor.Halt {
+			ev = supervisor.ChildEvent{Path: path, Epoch: o.Epoch, Type: supervisor.EventExited, Reason: supervisor.ExitKilled}
+		}
+	})
+	if ev.Path == "" {
+		s.t.Fatalf("%s is not told to stop", path)
+	}
+	s.apply(fsm.Command{Type: fsm.TypeEvents, Events: []supervisor.ChildEvent{ev}})
 }

@@ -20,7 +20,6 @@ func init() {
 		Flags: []cli.Flag{
 			jsonFlag(),
 			&cli.StringFlag{Name: "markdown", Usage: "put the table into `FILE`, between its marks"},
-			&cli.BoolFlag{Name: "drop-packets", Usage: "row c: lose nodes by dropped packets too (root; puts iptables rules in and takes them out)", DisableDefaultText: true},
 			&cli.StringFlag{Name: "child", Usage: "supervise `PROGRAM` instead of the built-in child (its protocol: package bench)"},
 		},
 		Action: runBench,
@@ -34,9 +33,7 @@ func runBench(c *cli.Context) error {
 	if c.NArg() == 1 && c.Args().First() == "list" {
 		return bench.List(c.App.Writer)
 	}
-	report, err := bench.Run(c.Context, bench.Config{
-		Rows: c.Args().Slice(), Child: c.String("child"), Drop: c.Bool("drop-packets"), Progress: os.Stderr,
-	})
+	report, err := bench.Run(c.Context, bench.Config{Rows: c.Args().Slice(), Child: c.String("child"), Progress: os.Stderr})
 	switch {
 	case errors.Is(err, bench.ErrRow):
 		return usageError{err.Error()}

@@ -61,22 +61,27 @@ func runAPI(flags *flag.FlagSet, args []string, out io.Writer) error {
 		return err
 	}
 	hello(out, "api", "http://"+l.Addr().String()+" over the store at "+*storeAt)
-	ended := make(chan error, 2) // whichever comes first ends the process, and the other with it
+	ended := make(chan error, 1)
 	go func() { ended <- http.Serve(l, api("http://"+*storeAt)) }()
-	go func() { ended <- watch("http://"+*storeAt+"/stats", patience) }()
-	return <-ended
+	return watch("http://"+*storeAt+"/stats", patience, ended)
 }
 
-// watch returns once nothing has answered at url for so long.
-func watch(url string, patience time.Duration) error {
-	seen := time.Now()
-	for {
+// watch returns once nothing has answered at url for so long, or the server has
+// ended; the process ends with it.
+func watch(url string, patience time.Duration, ended <-chan error) error {
+	tick := time.NewTicker(patience / 20)
+	defer tick.Stop()
+	for seen := time.Now(); ; {
 		_, err := ask("GET", url)
 		if err == nil {
 			seen = time.Now()
 		} else if time.Since(seen) > patience {
 			return fmt.Errorf("cannot go on without the store: %w", err)
 		}
-		time.Sleep(patience / 20)
+		select {
+		case err := <-ended:
+			return err
+		case <-tick.C:
+		}
 	}
 }

@@ -37,7 +37,7 @@ func TestStoreAway(t *testing.T) {
 		t.Fatalf("job without a store: %v; want a 502", err)
 	}
 	begin := time.Now()
-	err := watch(below.URL+"/stats", 100*time.Millisecond)
+	err := watch(below.URL+"/stats", 100*time.Millisecond, nil)
 	if err == nil || time.Since(begin) < 100*time.Millisecond {
 		t.Fatalf("watch gave up after %v with %v", time.Since(begin), err)
 	}

@@ -200,12 +200,17 @@ func (d *composed) must(limit time.Duration, args ...string) string {
 // until asks again and again until check has nothing to say.
 func (d *composed) until(limit time.Duration, what string, check func() string) {
 	d.t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+	deadline := time.After(limit)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		wrong := check()
 		if wrong == "" {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			d.t.Fatalf("%s: not within %v: %s", what, limit, wrong)
 		}
 	}

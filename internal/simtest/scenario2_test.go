@@ -117,14 +117,28 @@ func TestHangUpIsNoDeath(t *testing.T) {
 	})
 }
 
+// handOver transfers leadership until another machine has it.
+func (s *sim) handOver() (old *machine) {
+	s.t.Helper()
+	s.within(20*time.Second, "a leader", func() bool { return s.leader() != nil })
+	old = s.leader()
+	for range 20 { // raft may give the same node another term
+		s.flap(1)
+		s.within(20*time.Second, "a leader", func() bool { return s.leader() != nil })
+		if s.leader() != old {
+			return old
+		}
+	}
+	s.t.Fatal("leadership does not change hands")
+	return nil
+}
+
 // TestFormerLeaderIsNotCondemned: who leads twice running must not count the
 // silence of the leader before its own first term. A, then B, then B again: C is
 // down and A's log is shorter, so nobody else can win.
 func TestFormerLeaderIsNotCondemned(t *testing.T) {
 	scene(t, options{seed: 1, nodes: 3, profile: gossip.LAN}, func(s *sim) {
-		a := s.leader()
-		s.flap(1)
-		s.within(10*time.Second, "another leader", func() bool { return s.leader() != nil && s.leader() != a })
+		a := s.handOver()
 		b := s.leader()
 		time.Sleep(25 * time.Second) // longer than Times.Unreachable
 		for _, c := range s.followers() {
@@ -329,4 +343,24 @@ func TestRecoverAfterLostQuorum(t *testing.T) {
 		s.rests(30 * time.Second)
 		s.promised()
 	})
+}
+
+// TestPauseDuringLeaderChange: a node stands still just when a new leader begins,
+// before it could open a session, on a slow network. It is given the time to (P16).
+func TestPauseDuringLeaderChange(t *testing.T) {
+	for seed := range uint64(6) {
+		scene(t, options{seed: seed + 1, nodes: 3, profile: gossip.LAN}, func(s *sim) {
+			s.net.SetLatency(100*time.Millisecond, 10*time.Millisecond)
+			time.Sleep(10 * time.Second)
+			old := s.handOver()
+			time.Sleep(time.Duration(seed) * 100 * time.Millisecond)
+			s.net.Pause(old.ip)
+			time.Sleep(1900 * time.Millisecond)
+			s.net.Resume(old.ip)
+			time.Sleep(10 * time.Second)
+			s.noLoss()
+			s.net.SetLatency(300*time.Microsecond, 0)
+			s.rests(20 * time.Second)
+		})
+	}
 }
