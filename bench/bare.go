@@ -22,10 +22,10 @@ type bareCluster struct {
 	client  *bareClient
 }
 
-func startBare(ctx context.Context, self, dir string, profile gossip.Profile) (*bareCluster, error) {
+func startBare(ctx context.Context, self, dir string, block int, profile gossip.Profile) (*bareCluster, error) {
 	c := &bareCluster{self: self, dir: dir, profile: profile}
 	for i := range size {
-		c.hosts = append(c.hosts, fmt.Sprintf("127.0.92.%d", i+1))
+		c.hosts = append(c.hosts, addrOf(block, i))
 	}
 	c.client = newBareClient(c.hosts)
 	c.nodes = make([]*proc, size)

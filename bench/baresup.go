@@ -135,9 +135,19 @@ func (s *bareSuper) reap() {
 			poke(s.idle)
 		}
 		s.mu.Unlock()
-		if again && s.decide() == nil {
-			_ = s.fork(name) // a child that is missing ends the row
+		if again {
+			s.again(name)
 		}
+	}
+}
+
+func (s *bareSuper) again(name string) {
+	err := s.decide()
+	if err == nil {
+		err = s.fork(name)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err) // the child that is missing ends the row
 	}
 }
 

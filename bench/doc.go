@@ -7,9 +7,9 @@
 // # What it starts
 //
 //   - ours: three processes `selfware-node run`, each with a data dir of its own
-//     in a temporary folder, on 127.0.91.1 to .3 with the default ports.
+//     in a temporary folder, on 127.0.91.1 to .3 with the default ports (or the next free block).
 //   - the bare cluster: three processes with nothing but raft and memberlist, at
-//     the same times, on 127.0.92.1 to .3.
+//     the same times, on the block after that.
 //   - the bare supervisor: a process that forks, waits with wait4(-1) and forks
 //     again, with or without one durable write to the bare cluster before it.
 //

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/selfware/selfware/gossip"
+	"github.com/selfware/selfware/node"
 )
 
 // lab holds what rows measure with: births, a child, and the clusters of one
@@ -86,12 +88,37 @@ func (l *lab) fresh(ctx context.Context, profile gossip.Profile) error {
 		return err
 	}
 	l.say("starting three nodes and three bare ones, profile %s", profile)
-	var err error
-	if l.base, err = startBare(ctx, l.self, dir, profile); err != nil {
+	block, err := freeBlock()
+	if err != nil {
 		return err
 	}
-	l.mine, err = startOurs(ctx, l.self, dir, profile)
+	if l.base, err = startBare(ctx, l.self, dir, block+1, profile); err != nil {
+		return err
+	}
+	l.mine, err = startOurs(ctx, l.self, dir, block, profile)
 	return err
+}
+
+// addrOf is the address of a node of a cluster.
+func addrOf(block, i int) string { return fmt.Sprintf("127.0.%d.%d", block, i+1) }
+
+// freeBlock finds loopback addresses for two clusters, so that two benchmarks
+// can run on one machine.
+func freeBlock() (block int, err error) {
+	for block = 91; block < 111; block += 2 {
+		var errs []error
+		for _, b := range []int{block, block + 1} {
+			lis, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addrOf(b, 0), node.ClusterPort))
+			if err == nil {
+				err = lis.Close()
+			}
+			errs = append(errs, err)
+		}
+		if err = errors.Join(errs...); err == nil {
+			return block, nil
+		}
+	}
+	return 0, fmt.Errorf("cannot find free loopback addresses: %w", err)
 }
 
 func (l *lab) say(format string, args ...any) {

@@ -35,12 +35,12 @@ type ours struct {
 }
 
 // startOurs prepares data dirs in dir and starts a node on each.
-func startOurs(ctx context.Context, self, dir string, profile gossip.Profile) (*ours, error) {
+func startOurs(ctx context.Context, self, dir string, block int, profile gossip.Profile) (*ours, error) {
 	c := &ours{self: self}
 	token := ""
 	for i := range size {
 		name := fmt.Sprintf("n%d", i+1)
-		m := &machine{name: name, dir: filepath.Join(dir, name), ip: fmt.Sprintf("127.0.91.%d", i+1)}
+		m := &machine{name: name, dir: filepath.Join(dir, name), ip: addrOf(block, i)}
 		opt := node.Options{Name: name, Bind: m.ip, Profile: string(profile)}
 		var err error
 		if i == 0 {

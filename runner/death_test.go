@@ -242,7 +242,7 @@ func TestTwoRunnersDoNotShareAFolder(t *testing.T) {
 	g := newRig(t, Config{Dir: dir})
 	g.start(Spec{Argv: []string{"sleep", "1000"}})
 	pid := g.wait("c", Up).PID
-	if _, err := New(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use by another node") {
+	if _, err := New(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another node process uses it") {
 		t.Fatalf("got %v", err)
 	}
 	if !running(pid) {

@@ -15,7 +15,7 @@ func init() {
 		Name: "bench", Usage: "measure three nodes on this machine, each figure beside a floor", Category: catOther,
 		ArgsUsage: "[ROW...]",
 		Description: "ROW is one of the letters that `selfware-node bench list` explains, or all, which takes some\n" +
-			"minutes. It starts processes on 127.0.91.1 to .3 and 127.0.92.1 to .3, ports 7400 to 7402, and ends\n" +
+			"minutes. It starts processes on loopback addresses (127.0.91.1 and on, ports 7400 to 7402) and ends\n" +
 			"them all.",
 		Flags: []cli.Flag{
 			jsonFlag(),
