@@ -68,7 +68,9 @@ func (n *Node) Verify(ctx context.Context) error {
 	n.wg.Go(func() { done <- f.Error() })
 	select {
 	case err := <-done:
-		if err != nil || n.leading.Load() != l {
+		// The same term before and after: had it led, lost and led again in
+		// between, this replica could lack what the other leader acknowledged.
+		if err != nil || n.leading.Load() != l || n.raft.CurrentTerm() != l.term {
 			return n.notLeader()
 		}
 		return nil
