@@ -87,6 +87,10 @@ func (n *bareNode) openRaft() error {
 	if err != nil {
 		return fmt.Errorf("cannot open a bare log: %w", err)
 	}
+	logs, err := raft.NewLogCache(512, store)
+	if err != nil {
+		return err
+	}
 	trans, err := raft.NewTCPTransport(n.addr(n.cfg.Self, bareRaft), nil, 3, 10*time.Second, io.Discard)
 	if err != nil {
 		return fmt.Errorf("cannot open a bare transport: %w", err)
@@ -96,10 +100,10 @@ func (n *bareNode) openRaft() error {
 	for i, host := range n.cfg.Hosts {
 		all.Servers = append(all.Servers, raft.Server{ID: raft.ServerID(host), Address: raft.ServerAddress(n.addr(i, bareRaft))})
 	}
-	if err := raft.BootstrapCluster(c, store, store, snaps, trans, all); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+	if err := raft.BootstrapCluster(c, logs, store, snaps, trans, all); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
 		return fmt.Errorf("cannot begin a bare cluster: %w", err)
 	}
-	n.raft, err = raft.NewRaft(c, nothing{}, store, store, snaps, trans)
+	n.raft, err = raft.NewRaft(c, nothing{}, logs, store, snaps, trans)
 	return err
 }
 

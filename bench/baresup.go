@@ -16,8 +16,8 @@ import (
 type superConfig struct {
 	Argv   []string // of a child, its name is added
 	Prefix string   // of the names
-	// Hosts of the bare cluster: each start is committed there first. Empty is
-	// for a supervisor that commits nothing.
+	// Hosts of the bare cluster: each start is committed there first, each restart
+	// afterwards too. Empty is for a supervisor that commits nothing.
 	Hosts []string
 	// Loop uses os/exec and a goroutine for each child, and commits nothing: the
 	// loop that any Go program would write first.
@@ -145,6 +145,9 @@ func (s *bareSuper) again(name string) {
 	err := s.decide()
 	if err == nil {
 		err = s.fork(name)
+	}
+	if err == nil {
+		err = s.decide() // that it runs, as ours does; nobody waits for it
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err) // the child that is missing ends the row

@@ -214,9 +214,7 @@ func TestOneTooLargeTakesNobodyAlong(t *testing.T) {
 func TestBusyIsSaid(t *testing.T) {
 	inLab(t, func(l *lab) {
 		n := l.leader()
-		lead := *n.leading.Load()
-		lead.proposals = make(chan *proposal) // nobody takes from it
-		n.leading.Store(&lead)
+		n.leading.Store(&leader{n: n, ctx: n.leading.Load().ctx, proposals: make(chan *proposal)}) // nobody takes from it
 		if _, err := apply(n, shopOf("a"), ""); !errors.Is(err, ErrBusy) {
 			t.Errorf("with a full queue: %v", err)
 		}

@@ -101,6 +101,13 @@ func (c *client) idle() bool {
 	return c.open == 0
 }
 
+// answered counts the requests that were done.
+func (c *client) answered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.acked
+}
+
 // until asks until the answer is definite.
 func (c *client) until(cmd fsm.Command) (fsm.Result, error) {
 	for c.ctx.Err() == nil {

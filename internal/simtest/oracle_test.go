@@ -106,6 +106,13 @@ func (o *oracle) another() {
 	clear(o.hashes)
 }
 
+// total gives the counts so far.
+func (o *oracle) total() counts {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.counts
+}
+
 // look is called often: it reads on in the event stream, checks windows, and
 // notes who leads.
 func (o *oracle) look() {

@@ -43,7 +43,7 @@ func runPlan(t *testing.T, p Plan, verbose bool) (out outcome) {
 		if p.Benign && len(s.oracle.lost) > 0 {
 			s.failf("P16: %s", strings.Join(s.oracle.lost, "; "))
 		}
-		out.counts, out.acked = s.oracle.counts, s.client.acked
+		out.counts, out.acked = s.oracle.total(), s.client.answered()
 		out.simulated = time.Since(start)
 		s.notef("at rest %v after the heal; %v", out.healed, out.counts)
 	})
