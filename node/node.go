@@ -193,10 +193,20 @@ func (n *Node) openCluster(t mux.Token, fatal func(error)) error {
 	n.closers = append(n.closers, lis.Close)
 	n.cluster, err = cluster.New(cluster.Config{
 		Self: n.self, ClusterID: t.ClusterID, Key: t.Key, Profile: n.settings.Profile,
-		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: lis, Gossip: n.gossip,
+		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: lis, Dial: n.dial, Gossip: n.gossip,
 		Fatal: fatal, Logger: n.log,
 	})
 	return err
+}
+
+// dial opens a connection from the node's own address: on a machine with several
+// networks, or several nodes, the way back and the firewall's rules go by it.
+func (n *Node) dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	if ip := net.ParseIP(n.settings.Bind); !ip.IsUnspecified() {
+		d.LocalAddr = &net.TCPAddr{IP: ip}
+	}
+	return d.DialContext(ctx, "tcp", addr)
 }
 
 func (n *Node) openAPI(dir, version string) error {

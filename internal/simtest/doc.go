@@ -11,7 +11,7 @@
 //
 // # What is checked
 //
-//   - Equal index, equal state hash, on all replicas, after each entry seen (P9).
+//   - Equal index, equal state hash, on all replicas, at every eighth index (P9).
 //   - No epoch is begun twice (P1), and no node runs two lives of one child.
 //   - No window is exceeded or forgotten; an escalation only over budget (P3, P10).
 //   - What was acknowledged to the user is in the state (P2); what was stopped
