@@ -47,7 +47,7 @@ func TimesOf(p gossip.Profile) Times {
 		}
 	}
 	return Times{
-		Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond, Lease: 250 * time.Millisecond,
+		Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond,
 		Commit: 50 * time.Millisecond, Tick: 100 * time.Millisecond, Ping: 400 * time.Millisecond,
 		Grace: 250 * time.Millisecond, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second,
 		Steward: 500 * time.Millisecond, Stable: time.Second,
