@@ -109,16 +109,25 @@ func (t *table) forget() {
 	}
 }
 
-// newest maps each node id to the gossip name of its newest boot. The caller holds mu.
+// newest maps each node id to the gossip name of its newest boot, one that is up before any that is down: a copy of a
+// data dir that ran for a moment must not hide the node itself. The caller holds mu.
 func (t *table) newest() map[string]string {
 	best := map[string]string{}
 	for name, b := range t.boots {
 		old, known := best[b.meta.NodeID]
-		if !known || newer(b.meta, t.boots[old].meta) {
+		if !known || better(b, t.boots[old]) {
 			best[b.meta.NodeID] = name
 		}
 	}
 	return best
+}
+
+// better tells whether a stands for its node rather than b.
+func better(a, b boot) bool {
+	if a.up != b.up {
+		return a.up
+	}
+	return newer(a.meta, b.meta)
 }
 
 // newer tells whether a started after b; the boot id only breaks ties, so that all nodes agree.

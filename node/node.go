@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -53,6 +52,7 @@ type Node struct {
 	agent   *agent.Agent
 	api     *api.Server
 
+	clusterPort  net.Listener
 	apiListeners []net.Listener
 	closers      []func() error
 }
@@ -81,14 +81,20 @@ func Open(dir string, c Config) (*Node, error) {
 }
 
 func (n *Node) open(dir string, c Config) error {
-	// The runner first: it holds the lock on the dir, and kills what an earlier
-	// start left behind.
-	var err error
+	token, start, err := n.identify(dir, c.Version)
+	if err != nil {
+		return err
+	}
+	// The ports before the runner, which kills what an earlier start left behind:
+	// if another process has them, that one may be the original of a copied dir,
+	// and its children are no leftovers.
+	if err := n.listen(); err != nil {
+		return err
+	}
 	if n.runner, err = runner.New(runner.Config{Dir: dir, Logger: n.log.With("part", "runner")}); err != nil {
 		return err
 	}
-	token, err := n.identify(dir, c.Version)
-	if err != nil {
+	if err := start.write(dir); err != nil {
 		return err
 	}
 	n.store, err = raftstore.Open(raftstore.Config{
@@ -115,38 +121,78 @@ func (n *Node) open(dir string, c Config) error {
 	return n.openAPI(dir, c.Version)
 }
 
-// identify counts this start and says who the node is.
-func (n *Node) identify(dir, version string) (mux.Token, error) {
-	text, err := Token(dir)
+// identify says who the node is, and numbers this start.
+func (n *Node) identify(dir, version string) (t mux.Token, start boot, err error) {
+	if t, err = n.token(dir); err != nil {
+		return t, start, err
+	}
+	last, err := lastBoot(dir)
 	if err != nil {
-		return mux.Token{}, err
-	}
-	token, err := mux.ParseToken(text)
-	if err != nil {
-		return token, fmt.Errorf("%s: %w", filepath.Join(dir, "token"), err)
-	}
-	if token.ClusterID != n.settings.ClusterID {
-		return token, fmt.Errorf("cannot use %s: its token is of cluster %s, its settings of %s", dir, token.ClusterID, n.settings.ClusterID)
-	}
-	seq, err := bootSeq(dir)
-	if err != nil {
-		return token, err
-	}
-	if err := writeFile(filepath.Join(dir, "boot"), []byte(strconv.FormatUint(seq+1, 10)+"\n"), 0o600); err != nil {
-		return token, err
+		return t, start, err
 	}
 	host, err := n.settings.advertised()
 	if err != nil {
-		return token, err
+		return t, start, err
+	}
+	start = boot{seq: last.seq + 1, addr: n.settings.addr(host, 1)}
+	if err := n.alone(last, start, t); err != nil {
+		return t, start, err
 	}
 	s := n.settings
 	cpu, memory := capacity(s)
 	n.self = link.Node{
-		ID: s.ID, Name: s.Name, Boot: randomHex(8), BootSeq: seq + 1,
-		Address: s.addr(host, 1), API: s.addr(host, 2), Gossip: s.addr(host, 0),
+		ID: s.ID, Name: s.Name, Boot: randomHex(8), BootSeq: start.seq,
+		Address: start.addr, API: s.addr(host, 2), Gossip: s.addr(host, 0),
 		Labels: s.Labels, CPU: cpu, Memory: memory, Profile: string(s.Profile), Version: version,
 	}
-	return token, nil
+	return t, start, nil
+}
+
+func (n *Node) token(dir string) (mux.Token, error) {
+	text, err := Token(dir)
+	if err != nil {
+		return mux.Token{}, err
+	}
+	t, err := mux.ParseToken(text)
+	switch {
+	case err != nil:
+		return t, fmt.Errorf("%s: %w", filepath.Join(dir, "token"), err)
+	case t.ClusterID != n.settings.ClusterID:
+		return t, fmt.Errorf("cannot use %s: its token is of cluster %s, its settings of %s", dir, t.ClusterID, n.settings.ClusterID)
+	}
+	return t, nil
+}
+
+// listen takes the ports of the cluster and of the API.
+func (n *Node) listen() (err error) {
+	if n.clusterPort, err = listen(n.settings.addr(n.settings.Bind, 1), "cluster"); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.clusterPort.Close)
+	tcp, err := listen(n.settings.addr(n.settings.Bind, 2), "API")
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, tcp.Close)
+	n.apiListeners = []net.Listener{tcp}
+	return nil
+}
+
+// alone refuses a start while the node's last one still runs, elsewhere: two
+// processes with one id could vote twice. That happens when a data dir is copied.
+func (n *Node) alone(last, now boot, t mux.Token) error {
+	if last.addr == "" || last.addr == now.addr {
+		return nil // on the same address, the port tells
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	d := mux.Dialer{Self: mux.Identity{ClusterID: t.ClusterID, NodeID: n.settings.ID, Key: t.Key}, Dial: n.dial}
+	conn, err := d.DialNode(ctx, n.settings.ID, last.addr, mux.Join)
+	if err != nil {
+		return nil // nobody is there, or another node
+	}
+	conn.Close()
+	return fmt.Errorf("cannot start node %s at %s: it runs at %s; was its data dir copied? Each node needs one of its own, made by join", n.settings.Name, now.addr, last.addr)
 }
 
 func (n *Node) openGossip(t mux.Token) error {
@@ -185,15 +231,10 @@ func (n *Node) seeds() []string {
 	return seeds
 }
 
-func (n *Node) openCluster(t mux.Token, fatal func(error)) error {
-	lis, err := listen(n.settings.addr(n.settings.Bind, 1), "cluster")
-	if err != nil {
-		return err
-	}
-	n.closers = append(n.closers, lis.Close)
+func (n *Node) openCluster(t mux.Token, fatal func(error)) (err error) {
 	n.cluster, err = cluster.New(cluster.Config{
 		Self: n.self, ClusterID: t.ClusterID, Key: t.Key, Profile: n.settings.Profile,
-		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: lis, Dial: n.dial, Gossip: n.gossip,
+		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: n.clusterPort, Dial: n.dial, Gossip: n.gossip,
 		Fatal: fatal, Logger: n.log,
 	})
 	return err
@@ -210,11 +251,6 @@ func (n *Node) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 func (n *Node) openAPI(dir, version string) error {
-	tcp, err := listen(n.settings.addr(n.settings.Bind, 2), "API")
-	if err != nil {
-		return err
-	}
-	n.closers = append(n.closers, tcp.Close)
 	os.Remove(Socket(dir)) // the runner's lock says that nobody serves it
 	unix, err := net.Listen("unix", Socket(dir))
 	if err != nil {
@@ -224,7 +260,7 @@ func (n *Node) openAPI(dir, version string) error {
 	if err := os.Chmod(Socket(dir), 0o600); err != nil {
 		return err
 	}
-	n.apiListeners = []net.Listener{tcp, unix}
+	n.apiListeners = append(n.apiListeners, unix)
 	host, _ := os.Hostname()
 	n.api, err = api.New(api.Config{
 		Cluster: n.cluster, Logs: n.runner, Self: n.self, Peers: n.peers, Suspects: n.suspects,

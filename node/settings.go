@@ -313,18 +313,36 @@ func Token(dir string) (string, error) {
 
 // bootSeq is how often the node has started.
 func bootSeq(dir string) (uint64, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "boot"))
+	b, err := lastBoot(dir)
+	return b.seq, err
+}
+
+// boot is what the file boot holds: the number of the last start, and the
+// cluster address it had.
+type boot struct {
+	seq  uint64
+	addr string
+}
+
+func (b boot) write(dir string) error {
+	return writeFile(filepath.Join(dir, "boot"), fmt.Appendf(nil, "%d %s\n", b.seq, b.addr), 0o600)
+}
+
+func lastBoot(dir string) (b boot, err error) {
+	path := filepath.Join(dir, "boot")
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return b, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read the boot counter: %w", err)
+		return b, fmt.Errorf("cannot read the boot counter: %w", err)
 	}
-	seq, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("cannot read the boot counter %s: %w", filepath.Join(dir, "boot"), err)
+	seq, addr, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+	b.addr = addr
+	if b.seq, err = strconv.ParseUint(seq, 10, 64); err != nil {
+		return b, fmt.Errorf("cannot read the boot counter %s: %w", path, err)
 	}
-	return seq, nil
+	return b, nil
 }
 
 // writeFile replaces a file wholly or not at all, and on disk.

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,12 +88,14 @@ func badInput() []bad {
 			return run(t, c.bin, "init", "--data", c.nodes[1].dir, "--no-run")
 		}, 1, []string{"cannot init", "joined"}},
 		{"settings that conflict", cmd("init", "--data", "DIR", "--name", "other", "--no-run"), 1, []string{"--name", "n1", "other"}},
-		{"data dir in use", cmd("run", "--data", "DIR"), 1, []string{"use"}},
+		{"data dir in use", cmd("run", "--data", "DIR"), 1, []string{"already in use"}},
 		{"wrong cluster", wrongCluster, 1, []string{"cluster"}},
 		{"wrong token", wrongKey, 1, []string{"token"}},
 		{"port in use", portInUse, 1, []string{"already in use", "127.0.23.1"}},
 		{"data dir of another version", otherVersion, 1, []string{"format 99"}},
 		{"data dir of another node", otherNode, 1, []string{"belongs to node"}},
+		{"copied data dir", copied, 1, []string{"was its data dir copied", "127.0.23.2"}},
+		{"copied data dir, same address", copiedWhole, 1, []string{"already in use", "127.0.23.2"}},
 		{"wiped raft log", wiped, 1, []string{"new node"}},
 	}
 }
@@ -154,6 +158,42 @@ func otherNode(t *testing.T, c *cluster) (string, string, int) {
 	return edited(t, c, func(dir string) error {
 		return os.WriteFile(filepath.Join(dir, "raft", "node-id"), []byte("somebody-else\n"), 0o600)
 	})
+}
+
+// copiedWhole starts a copy of a running node's data dir as it is.
+func copiedWhole(t *testing.T, c *cluster) (string, string, int) {
+	return run(t, c.bin, "run", "--data", copyOf(t, c.nodes[1]))
+}
+
+func copyOf(t *testing.T, p *proc) string {
+	dir := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(dir, onlyFiles{os.DirFS(p.dir)}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// copied starts a copy of a running node's data dir at another address.
+func copied(t *testing.T, c *cluster) (string, string, int) {
+	dir := copyOf(t, c.nodes[1])
+	path := filepath.Join(dir, "node.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = []byte(strings.Replace(string(data), c.nodes[1].ip, "127.0.23.6", 1))
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return run(t, c.bin, "run", "--data", dir)
+}
+
+// onlyFiles hides sockets, which cannot be copied.
+type onlyFiles struct{ fs.FS }
+
+func (f onlyFiles) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(f.FS, name)
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Type()&fs.ModeSocket != 0 }), err
 }
 
 func wiped(t *testing.T, c *cluster) (string, string, int) {
