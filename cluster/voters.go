@@ -37,8 +37,8 @@ func (c change) String() string { return fmt.Sprintf("%s %s: %s", c.verb, c.id, 
 
 // advise gives the next step towards the right voters: an odd number of them, 1,
 // 3 or 5, all healthy. One step at a time, and never one that takes a voter away
-// before its successor votes (vault#18004, rqlite#1293): a dead voter stays
-// while nobody can replace it.
+// before its successor votes (vault#18004, rqlite#1293): a dead voter that may come
+// back stays while nobody can replace it.
 func advise(cands []candidate) (change, bool) {
 	slices.SortFunc(cands, func(a, b candidate) int { return cmp.Compare(a.id, b.id) })
 	nodes, voters, sound := 0, 0, 0
@@ -48,15 +48,8 @@ func advise(cands []candidate) (change, bool) {
 		sound += count(c.voter && c.healthy)
 	}
 	want := wanted(nodes)
-	for _, c := range cands {
-		switch {
-		case c.server && c.moved && c.healthy:
-			return change{"address", c.id, c.addr, "it has moved"}, true
-		case c.server && !c.voter && (c.left || !c.known):
-			return change{"remove", c.id, "", "it is no node of the cluster any more"}, true
-		case c.voter && c.left && !c.self && sound > (voters-1)/2:
-			return change{"remove", c.id, "", "it has left"}, true
-		}
+	if c, ok := correct(cands, sound > (voters-1)/2); ok {
+		return c, ok
 	}
 	if sound < want {
 		return admit(cands)
@@ -69,6 +62,31 @@ func advise(cands []candidate) (change, bool) {
 	for _, c := range slices.Backward(cands) {
 		if c.voter && !c.self && voters > want {
 			return change{"remove", c.id, "", fmt.Sprintf("%d voters are enough", want)}, true
+		}
+	}
+	return change{}, false
+}
+
+// correct brings the configuration in line with what is certain: new addresses,
+// and servers that can never come back as what they were, because they left, were
+// succeeded by a fresh node of their name, or another node has their address (raft
+// would refuse that one). spare: a majority of the others is sound; a dead voter
+// less then makes nothing worse.
+func correct(cands []candidate, spare bool) (change, bool) {
+	taken := make(map[string]bool)
+	for _, c := range cands {
+		taken[c.addr] = taken[c.addr] || c.healthy && !c.server
+	}
+	for _, c := range cands {
+		gone := !c.known || !c.healthy && taken[c.addr]
+		switch {
+		case !c.server || c.self:
+		case c.moved && c.healthy:
+			return change{"address", c.id, c.addr, "it has moved"}, true
+		case c.left && (spare || !c.voter):
+			return change{"remove", c.id, "", "it has left"}, true
+		case gone && (spare || !c.voter):
+			return change{"remove", c.id, "", "it is no node of the cluster any more"}, true
 		}
 	}
 	return change{}, false

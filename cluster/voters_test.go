@@ -31,6 +31,8 @@ func cand(text string) candidate {
 			c.left, c.healthy = true, false
 		case "unknown":
 			c.known, c.healthy = false, false
+		case "at=x":
+			c.addr = "x:1"
 		default:
 			panic(w)
 		}
@@ -64,6 +66,10 @@ func TestAdvise(t *testing.T) {
 		{"a server that nobody knows goes", "a voter self, b server unknown", "remove b"},
 		{"a moved voter gets its address", "a voter self, b voter moved, c voter", "address b"},
 		{"a sick one does not", "a voter self, b voter moved sick, c voter", ""},
+		{"a wiped voter, succeeded under its name, goes first", "a voter self, b voter, c voter unknown, d", "remove c"},
+		{"but not while the others are no majority", "a voter self, b voter sick, c voter unknown, d", "add d"},
+		{"one whose address is another's now goes first", "a voter self, b voter, c voter sick at=x, d at=x", "remove c"},
+		{"a dead server that copied the log, too", "a voter self, b server sick at=x, c at=x, d", "remove b"},
 		{"too many voters: the last goes", "a voter self, b voter, c voter, d voter, e left", "remove d"},
 		{"never the leader itself", "a voter, b voter, c voter, d voter self, e left", "remove c"},
 	}
@@ -121,7 +127,7 @@ func TestAdviseIsSafeAndEnds(t *testing.T) {
 func randomCandidates(r *rand.Rand) []candidate {
 	cands := []candidate{{id: "a", addr: "a:1", known: true, healthy: true, server: true, voter: true, self: true, caught: true}}
 	for i := range r.IntN(7) {
-		c := candidate{id: fmt.Sprintf("n%d", i), known: r.IntN(8) > 0, left: r.IntN(8) == 0, server: r.IntN(2) == 0}
+		c := candidate{id: fmt.Sprintf("n%d", i), addr: fmt.Sprintf("h%d:1", r.IntN(8)), known: r.IntN(8) > 0, left: r.IntN(8) == 0, server: r.IntN(2) == 0}
 		c.healthy = c.known && !c.left && r.IntN(3) > 0
 		c.voter = c.server && r.IntN(2) == 0
 		c.moved = c.voter && r.IntN(4) == 0
