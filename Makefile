@@ -8,8 +8,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN = bin/selfware-node
 
-# Packages small and pure enough to be run under the race detector every time.
-RACE_PACKAGES = $(foreach p,supervisor fsm placement spec link agent,$(if $(wildcard $(p)/*.go),./$(p)/...))
+# Packages that are run under the race detector every time.
+RACE_PACKAGES = $(foreach p,supervisor fsm placement spec link agent cluster api gossip runner,$(if $(wildcard $(p)/*.go),./$(p)/...))
 
 # The end-to-end tests (three processes, docker-compose) measure time, so they
 # run alone, after all others.
@@ -36,7 +36,7 @@ test: test-deps
 	@failed=; \
 	group() { name=$$1; shift; printf '\n== %s\n' "$$name"; "$$@" || failed="$$failed [$$name]"; }; \
 	group 'lint' make --no-print-directory lint; \
-	group 'pure packages, race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
+	group 'race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
 	group 'all packages, simulation' $(GO) test -timeout 20m $(OTHERS); \
 	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
 	if [ -n "$$failed" ]; then printf '\nFAILED:%s\n' "$$failed"; exit 1; fi; \

@@ -82,7 +82,7 @@ func (s *state) admissible(old *Node, n link.Node) error {
 	if old != nil && n.BootSeq < old.BootSeq {
 		return fmt.Errorf("%w: node %s has a newer start than this one (%d after %d)", supervisor.ErrStale, n.Name, old.BootSeq, n.BootSeq)
 	}
-	if old != nil && n.BootSeq == old.BootSeq && n.Boot != old.Boot {
+	if old != nil && n.BootSeq == old.BootSeq && n.Boot != old.Boot && old.Boot != "" {
 		return fmt.Errorf("%w: node id %s runs twice; was its data dir copied? Give the copy a fresh data dir", supervisor.ErrRefused, n.ID)
 	}
 	other := s.named(n.Name)

@@ -39,6 +39,27 @@ func TestSuccessor(t *testing.T) {
 	}
 }
 
+// TestSuccessorAsksForLives: after a restore a node's next hello ends the lives it
+// does not hold, and charges nobody for them.
+func TestSuccessorAsksForLives(t *testing.T) {
+	h := running(t)
+	image, err := h.m.Successor(h.snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.m.Restore(image); err != nil {
+		t.Fatal(err)
+	}
+	before := h.ref("shop/a")
+	h.must(nodeUp("n1", 1), nodeUp("n2", 1))
+	h.m.View(func(v View) {
+		s, _ := v.Tree("shop").Child("shop/a")
+		if s.Epoch <= before.Epoch || s.Budget.Used != 0 {
+			t.Errorf("shop/a has epoch %v after %v, budget %v", s.Epoch, before.Epoch, s.Budget)
+		}
+	})
+}
+
 // TestSuccessorOfANewerSnapshot: clock and generation are the greater of both.
 func TestSuccessorOfANewerSnapshot(t *testing.T) {
 	h := running(t)

@@ -109,7 +109,8 @@ func load(data []byte) (state, error) {
 
 // Successor makes of an older snapshot one that may follow the present state:
 // its clock does not go back and its generation is new, so epochs made after it
-// can never equal ones made before (P1).
+// can never equal ones made before (P1). No node's boot is known in it: each must
+// say what it holds, and lives that are not there any more begin anew, uncharged.
 func (m *Machine) Successor(data []byte) ([]byte, error) {
 	s, err := load(data)
 	if err != nil {
@@ -121,6 +122,9 @@ func (m *Machine) Successor(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("cannot restore a snapshot of cluster %q: this is %q", s.clusterID, m.s.clusterID)
 	}
 	s.clock, s.generation = max(s.clock, m.s.clock), max(s.generation, m.s.generation)+1
+	for _, n := range s.nodes { // order-free: each is changed alone
+		n.Boot = ""
+	}
 	return s.encode()
 }
 
