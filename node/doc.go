@@ -6,7 +6,7 @@
 //
 //	node.json   settings: id, name, addresses, labels; written once
 //	token       cluster id and key, mode 0600
-//	boot        how often the node has started
+//	boot        how often the node has started, and where it was last
 //	raft/       log, vote, snapshots, and the id of the node they belong to
 //	logs/ run/  of the children (package runner)
 //	api.sock    the API on a unix socket

@@ -317,7 +317,7 @@ func bootSeq(dir string) (uint64, error) {
 	return b.seq, err
 }
 
-// boot is what the file boot holds: the number of the last start, and the
+// boot is what the file of that name holds: the number of the last start, and the
 // cluster address it had.
 type boot struct {
 	seq  uint64
