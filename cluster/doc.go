@@ -48,9 +48,10 @@
 //
 // Rules and their reasons are in raftnet (raft#695, #612), raftstore (#503, #614,
 // #661, #163) and here: NotifyCh is buffered and always read (nomad#6977);
-// nothing is served before the barrier (nomad#5906); leadership is transferred
-// only on the way out (raft#696); snapshots are rare because the tail of the log
-// is long (raft#697); voters are 1, 3 or 5, replaced before they are removed, but
-// for those that can never come back, which go first
-// (advise); addresses may change, ids may not.
+// nothing is served before the barrier (nomad#5906); leadership is transferred on
+// the way out, or when an operator asks, and then a transfer that hangs ends the
+// node (raft#696); snapshots are rare because the tail of the log is long
+// (raft#697); voters are 1, 3 or 5, replaced before they are removed, but for
+// those that can never come back, which go first (advise); addresses may change,
+// ids may not.
 package cluster

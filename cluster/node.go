@@ -207,9 +207,9 @@ func (n *Node) startLeading(ctx context.Context) (stop func()) {
 	}
 }
 
-// handOver transfers leadership on the way out. It is only ever done there: a
-// transfer that hangs must not leave a node that neither leads nor follows
-// (raft#696).
+// handOver transfers leadership on the way out. A transfer that hangs must not
+// leave a node that neither leads nor follows (raft#696): here the node ends
+// anyway, and Transfer ends it.
 func (n *Node) handOver() {
 	if n.raft.State() != raft.Leader || len(n.voters()) < 2 {
 		return

@@ -25,5 +25,6 @@
 //
 // # Tests
 //
-// Tables of bad data dirs; the whole in internal/e2e with real processes.
+// All in internal/e2e, with real processes: bad_test.go has the table of bad data
+// dirs.
 package node
