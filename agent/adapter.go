@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
@@ -14,6 +16,8 @@ type adapter struct{ r *runner.Runner }
 func (a adapter) Start(l Launch) error { return a.r.Start(specOf(l)) }
 
 func (a adapter) Stop(ref supervisor.Ref, reason string) { a.r.Stop(Key(ref), reason) }
+
+func (a adapter) Hold(until time.Duration) { a.r.Hold(until) }
 
 func (a adapter) Events() <-chan Event { return a.r.Events() }
 
@@ -34,7 +38,7 @@ func specOf(l Launch) runner.Spec {
 		Key: Key(l.Ref), Name: l.Path,
 		Argv: p.Argv, Env: l.Env, EnvFile: p.EnvFile, Dir: p.Dir,
 		User: p.User, Group: p.Group, Umask: p.Umask,
-		StopSignal: p.StopSignal, Grace: p.Grace, MinUptime: p.MinUptime,
+		StopSignal: p.StopSignal, Grace: p.Grace, MinUptime: p.MinUptime, Exclusive: l.Exclusive,
 	}
 	if len(p.Limits) > 0 {
 		s.Limits = make(map[string]runner.Limit, len(p.Limits))

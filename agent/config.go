@@ -33,6 +33,8 @@ type Event = runner.Event
 type Launch struct {
 	supervisor.Ref
 	Program *supervisor.Program
+	// Exclusive lives run only until the moment that Hold names.
+	Exclusive bool
 	// Env is KEY=VALUE, sorted, one entry for each key.
 	Env []string
 }
@@ -45,6 +47,10 @@ type Processes interface {
 	Start(Launch) error
 	// Stop begins to end a life, gracefully first; an unknown one is ignored.
 	Stop(ref supervisor.Ref, reason string)
+	// Hold lets exclusive lives run until a moment of the machine's clock (time
+	// since it booted, suspension included); then they are killed, whatever has
+	// become of the agent. The latest call counts. Before the first, none may run.
+	Hold(until time.Duration)
 	// Live lists what has not ended.
 	Live() []link.Life
 	// Events has one reader, the agent. Closed: there is no process table any more.
@@ -83,6 +89,10 @@ type Config struct {
 	// End, if set, ends the children on the way out, before Bye: whoever hears
 	// Bye starts them elsewhere. What ends meanwhile is not reported.
 	End func()
+
+	// Clock is the time since the machine booted, suspension included, by which
+	// leases are counted. Nil = CLOCK_BOOTTIME.
+	Clock func() time.Duration
 
 	// Env is added to the environment of each child; the program's own keys win.
 	Env map[string]string

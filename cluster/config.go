@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/gossip"
@@ -41,6 +42,10 @@ type Config struct {
 	// SnapshotEvery is how many entries lie between two snapshots, and how many
 	// are kept besides; 0 is 8,192, and 10,240 kept. Only simulations set it, low.
 	SnapshotEvery uint64
+
+	// Clock is the time since the machine booted, suspension included, by which
+	// cluster time and leases are counted. Nil is CLOCK_BOOTTIME.
+	Clock func() time.Duration
 
 	// Fatal is called when the node must not go on: an entry or a snapshot that
 	// this build cannot apply. It should end the process. Required.

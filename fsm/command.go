@@ -28,6 +28,8 @@ const (
 	TypeApplyTree
 	TypeDeleteTree
 	TypeVerb
+	TypeNodeFenced
+	TypeChecksum
 	typeEnd
 )
 
@@ -61,12 +63,16 @@ type NodeUp struct {
 	Lives []supervisor.Ref `cbor:"2,keyasint"`
 }
 
-// NodeRef names a node in one of its starts. For drain, On says which way.
+// NodeRef names a node in one of its starts: lost, fenced, left, drain. For drain,
+// On says which way.
 type NodeRef struct {
 	ID     string `cbor:"1,keyasint"`
 	Boot   string `cbor:"2,keyasint,omitempty"`
 	Reason string `cbor:"3,keyasint,omitempty"`
 	On     bool   `cbor:"4,keyasint,omitempty"`
+	// Leased, of lost and left: the node's lease may not have run out, so its
+	// exclusive lives are not over before it is fenced.
+	Leased bool `cbor:"5,keyasint,omitempty"`
 }
 
 // Verb is an operator's request: start, stop, restart or move.

@@ -58,6 +58,12 @@ type Up struct {
 	Applied uint64 `cbor:"applied,omitempty"`
 	// Bye announces that the agent ends on purpose and its children with it.
 	Bye bool `cbor:"bye,omitempty"`
+	// Returns: together with Bye, the agent comes back at once and its children
+	// run on meanwhile (an upgrade).
+	Returns bool `cbor:"returns,omitempty"`
+	// Renew asks for the lease: the agent's own clock when it sent this, in
+	// nanoseconds since its machine booted. The leader only echoes it.
+	Renew int64 `cbor:"renew,omitempty"`
 }
 
 // Order is a supervisor.Order with the back-off as what is left of it when the
@@ -78,6 +84,10 @@ type Down struct {
 	// Ack: events up to this Seq are committed.
 	Ack  uint64 `cbor:"ack,omitempty"`
 	Ping uint64 `cbor:"ping,omitempty"`
+	// Grant answers Up.Renew: the lease counts from that moment of the agent's
+	// clock. The leader gave it after it had verified, having received Renew, that
+	// it leads.
+	Grant int64 `cbor:"grant,omitempty"`
 	// Redirect: this node is not the leader; Leader is, if not empty.
 	Redirect bool   `cbor:"redirect,omitempty"`
 	Leader   string `cbor:"leader,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,6 +88,8 @@ type Runner struct {
 	quit        chan struct{} // closed when the last child is gone, or was given up
 	owners      sync.WaitGroup
 	ownFS       bool // the spawner thread has its own umask; set before it starts anything
+
+	until atomic.Int64 // of Hold
 
 	// forking is held from fork until the child is known, so that the reaper
 	// of orphans cannot take it for one of its own.

@@ -35,6 +35,8 @@ type Spec struct {
 	StopSignal string        // "SIGTERM" if ""
 	Grace      time.Duration // from StopSignal to SIGKILL; 0 = DefaultGrace
 
+	Exclusive bool // runs only until the moment that Hold names
+
 	MinUptime time.Duration // the life counts as up after this long; 0 = as soon as exec succeeded
 	Probe     *Probe        // if set, it must pass too before the life is up
 }
@@ -90,6 +92,7 @@ type Event struct {
 	Requested bool   // we were stopping it
 	Err       string // Failed: why, in words
 	BeforeUp  bool   // Exited, Failed: Up was never reported
+	Fenced    bool   // Exited, Failed: exclusive, and the time that Hold named was over
 }
 
 // String prints the event in one line.

@@ -63,6 +63,9 @@ const (
 	// EventCrashed: the life failed in a way that is no exit of a process:
 	// it could not be started, or its probe never passed. Detail says why.
 	EventCrashed EventType = "crashed"
+	// EventFenced: an exclusive life was ended, or never begun, because its node's
+	// lease ran out. That is the node's fault: nothing is charged.
+	EventFenced EventType = "fenced"
 )
 
 // ExitReason is the seed's: why a process ended.
@@ -105,6 +108,9 @@ type NodeLost struct {
 	// Restarted: the node itself is well, its agent began anew. Lives due there
 	// stay there.
 	Restarted bool `json:"restarted,omitempty"`
+	// Leased: the node's lease may not have run out yet, so its exclusive lives may
+	// still run and are not over. Another NodeLost, without Leased, follows.
+	Leased bool `json:"leased,omitempty"`
 }
 
 // Ref names a life.

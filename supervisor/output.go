@@ -95,6 +95,8 @@ type Order struct {
 	// StartReason and Attempt go to the child's environment.
 	StartReason string `json:"start_reason,omitempty"`
 	Attempt     int    `json:"attempt,omitempty"`
+	// Exclusive: the life may only begin, and only go on, under the node's lease.
+	Exclusive bool `json:"exclusive,omitempty"`
 }
 
 // Request is a pending life that needs a node.
@@ -136,6 +138,7 @@ type Status struct {
 	Since      time.Duration `json:"since"`
 	Budget     Budget        `json:"budget"`
 	Reason     string        `json:"reason,omitempty"`
+	Exclusive  bool          `json:"exclusive,omitempty"`
 }
 
 // TreeStatus sums a tree up.

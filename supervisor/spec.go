@@ -107,7 +107,9 @@ type Spec struct {
 	// RetryAfter is on_exhausted: 0 leaves a failed tree stopped, otherwise the
 	// leader starts it again after this much cluster time.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
-	Children   []ChildSpec   `json:"children"`
+	// Exclusive makes every child of the tree exclusive.
+	Exclusive bool        `json:"exclusive,omitempty"`
+	Children  []ChildSpec `json:"children"`
 }
 
 // ChildSpec is one child: a worker (Program set) or a supervisor (Supervisor set).
@@ -119,6 +121,9 @@ type ChildSpec struct {
 	// MoveAfter moves the child to another node after so many crashes in a row
 	// on one node; 0 never moves it for crashes.
 	MoveAfter int `json:"move_after,omitempty"`
+	// Exclusive: at most one life of it may run at any time in the whole cluster
+	// (P13). On a supervisor it holds for all below it.
+	Exclusive bool `json:"exclusive,omitempty"`
 
 	Placement  Placement       `json:"placement"`
 	Program    *Program        `json:"program,omitempty"`

@@ -26,6 +26,7 @@ type Table struct {
 
 	mu    sync.Mutex
 	lives map[string]*process // by key
+	until time.Duration       // of Hold
 }
 
 // process is a life that has not ended.
@@ -212,4 +213,11 @@ func (t *Table) emit(key string, p *process, e agent.Event) {
 	default:
 		panic(fmt.Sprintf("simproc: %d events of node %s are unread", maxUnread, t.node))
 	}
+}
+
+// Hold implements agent.Processes.
+func (t *Table) Hold(until time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.until = until
 }
