@@ -53,6 +53,10 @@ var layers = map[string][]string{
 	"examples/*":                 {},
 	"jepsen-lite":                {"api", "supervisor"},
 	"jepsen-lite/*":              {"api", "supervisor"},
+	"jepsen-lite/vswitch":        {},
+	"jepsen-lite/clock":          {},
+	"jepsen-lite/lab":            {"api", "jepsen-lite/vswitch", "jepsen-lite/clock"},
+	"jepsen-lite/nemesis":        {"api", "jepsen-lite/lab"},
 }
 
 // strangers says who may import a third-party module. golang.org/x/sys is the
@@ -68,7 +72,7 @@ var strangers = map[string][]string{
 	"github.com/goccy/go-yaml":            {"spec"},
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/urfave/cli/v2":            {"cmd/selfware-node"},
-	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "bench", "internal/*"},
+	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "bench", "internal/*", "jepsen-lite", "jepsen-lite/*"},
 }
 
 // apart are pairs of which neither may reach the other by any way.
