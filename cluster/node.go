@@ -21,14 +21,16 @@ import (
 // Node is this machine's part in the cluster: its replica of the state, its
 // vote, and, while it leads, the leader's work. Make one with New, then Run it.
 type Node struct {
-	cfg    Config
-	times  Times
-	log    *slog.Logger
-	rep    *replica
-	raft   *raft.Raft
-	mux    *mux.Mux
-	dialer *mux.Dialer
-	notify chan bool
+	cfg   Config
+	times Times
+	log   *slog.Logger
+	rep   *replica
+	raft  *raft.Raft
+	// transport knows which servers have lately answered raft's requests.
+	transport *raftnet.Transport
+	mux       *mux.Mux
+	dialer    *mux.Dialer
+	notify    chan bool
 
 	// leading is set while this node leads and has caught up with its log.
 	leading atomic.Pointer[leader]
@@ -59,6 +61,9 @@ func New(cfg Config) (*Node, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = bootTime
 	}
 	n := &Node{
 		cfg: cfg, times: TimesOf(cfg.Profile), log: cfg.Logger, rep: newReplica(cfg.Fatal),
@@ -103,17 +108,17 @@ func (n *Node) openRaft() error {
 		},
 		Advertise: n.cfg.Self.Address,
 	})
-	trans := raftnet.New(raftnet.Config{
+	n.transport = raftnet.New(raftnet.Config{
 		Layer: layer, Timeout: 10 * time.Second, Provider: addressBook{n}, Logger: n.log.With("part", "raftnet"),
 	})
 	store, snaps := n.cfg.Store, n.cfg.Store.Snapshots()
 	if n.cfg.Bootstrap {
-		if err := bootstrap(c, store, snaps, trans, n.cfg.Self.Address); err != nil {
+		if err := bootstrap(c, store, snaps, n.transport, n.cfg.Self.Address); err != nil {
 			return err
 		}
 	}
 	var err error
-	n.raft, err = raft.NewRaft(c, n.rep, store, store, snaps, trans)
+	n.raft, err = raft.NewRaft(c, n.rep, store, store, snaps, n.transport)
 	if err != nil {
 		return fmt.Errorf("cannot start raft: %w", err)
 	}

@@ -53,28 +53,3 @@ func (n *Node) notLeader() error {
 	}
 	return leaderError{id, addr}
 }
-
-// Verify returns nil if this node's replica holds every command that was
-// acknowledged, by any node, before the call: it leads, a majority still says
-// so, and it had caught up when its term began. A read after it is linearizable
-// (P6). Otherwise the error is ErrNotLeader.
-func (n *Node) Verify(ctx context.Context) error {
-	l := n.leading.Load()
-	if l == nil {
-		return n.notLeader()
-	}
-	f := n.raft.VerifyLeader()
-	done := make(chan error, 1)
-	n.wg.Go(func() { done <- f.Error() })
-	select {
-	case err := <-done:
-		// The same term before and after: had it led, lost and led again in
-		// between, this replica could lack what the other leader acknowledged.
-		if err != nil || n.leading.Load() != l || n.raft.CurrentTerm() != l.term {
-			return n.notLeader()
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("cannot verify the leader: %w", ctx.Err())
-	}
-}

@@ -1,5 +1,5 @@
 // Package raftnet is raft's way over the network: a transport that avoids
-// three faults of hashicorp/raft v1.8.0, a stream layer on any authenticated
+// four faults of hashicorp/raft v1.8.0, a stream layer on any authenticated
 // listener (cluster/mux), and a bridge from raft's logger to log/slog.
 //
 // # What the transport does differently
@@ -22,6 +22,13 @@
 // Layer, whose Dial function must refuse another node (mux.Dialer.DialNode
 // does). For the same reason a vote is remembered for "id@address" and not for
 // the address alone, which is all that upstream writes down.
+//
+// The transport remembers when a request was sent that a server has answered
+// (FollowedSince). raft's VerifyLeader is content with any answer that arrives
+// after the call. A leader that was paused finds answers from before the pause in
+// its socket buffers, and would confirm by them that it still leads, while others
+// have long followed its successor. Our verification (cluster.Node.Verify, reads
+// and leases rest on it) takes answers to requests sent after it began only.
 //
 // # Guarantees
 //

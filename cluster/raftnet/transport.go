@@ -32,6 +32,7 @@ const defaultTimeout = 10 * time.Second
 type Transport struct {
 	*raft.NetworkTransport
 	provider raft.ServerAddressProvider
+	acks     acks
 }
 
 // What raft looks for with type assertions must survive the embedding.
@@ -100,7 +101,12 @@ func (t *Transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 
 // AppendEntries implements raft.Transport.
 func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	return t.NetworkTransport.AppendEntries(id, t.at(id, target), req, resp)
+	sent := time.Now()
+	err := t.NetworkTransport.AppendEntries(id, t.at(id, target), req, resp)
+	if err == nil && resp.Term == req.Term {
+		t.acks.note(id, req.Term, sent)
+	}
+	return err
 }
 
 // RequestVote implements raft.Transport.
