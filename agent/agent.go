@@ -31,6 +31,7 @@ type Agent struct {
 	out   outbox
 	held  []*entry // cannot be brought closer while out is full
 	seen  mark
+	lease lease
 
 	ses      *session  // nil between two sessions
 	redialAt time.Time // when ses is nil
@@ -134,6 +135,9 @@ func (a *Agent) arm() {
 			sooner(l.at)
 		}
 	}
+	for _, t := range a.leaseTimes() {
+		sooner(t)
+	}
 	if next.IsZero() {
 		a.timer.Stop()
 		return
@@ -144,6 +148,7 @@ func (a *Agent) arm() {
 // onTime does what is due.
 func (a *Agent) onTime(ctx context.Context) {
 	now := time.Now()
+	a.lapse()
 	a.table.wakeDue(now)
 	switch {
 	case a.ses != nil:
@@ -176,7 +181,11 @@ func (a *Agent) onEvent(e Event) {
 		l.pid, l.phase = e.PID, up
 		a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventStarted, PID: e.PID})
 	case runner.Exited, runner.Failed:
-		a.end(entry, l, exitOf(ref, e))
+		exit := exitOf(ref, e)
+		if e.Fenced || l.fenced {
+			exit.Type, exit.Detail = supervisor.EventFenced, clip("the lease of its node ran out: "+exit.Detail)
+		}
+		a.end(entry, l, exit)
 	}
 }
 
@@ -226,7 +235,7 @@ func (a *Agent) reconcile() {
 		if e == nil {
 			return
 		}
-		acts, wake := plan(&e.child, settled, now)
+		acts, wake := plan(&e.child, settled, a.lease.tenure, now)
 		a.table.setWake(e, wake)
 		for _, act := range acts {
 			a.do(e, act)
@@ -238,7 +247,7 @@ func (a *Agent) reconcile() {
 // do takes one step. Steps that make events wait while the leader takes none.
 func (a *Agent) do(e *entry, act action) {
 	ref := supervisor.Ref{Path: e.path, Epoch: act.epoch}
-	if a.out.full() && act.verb != doStop && act.verb != doForget {
+	if a.out.full() && act.verb != doStop && act.verb != doFence && act.verb != doForget {
 		if !e.held {
 			e.held = true
 			a.held = append(a.held, e)
@@ -248,9 +257,10 @@ func (a *Agent) do(e *entry, act action) {
 	switch act.verb {
 	case doStart:
 		a.start(e, ref)
-	case doStop:
+	case doStop, doFence:
 		a.log.Info("stopping", "path", ref.Path, "epoch", ref.Epoch, "why", act.why)
 		e.life(ref.Epoch).stopping = true
+		e.life(ref.Epoch).fenced = act.verb == doFence
 		a.cfg.Runner.Stop(ref, act.why)
 	case doReport:
 		a.report(e, e.life(ref.Epoch))
@@ -270,9 +280,10 @@ func (a *Agent) start(e *entry, ref supervisor.Ref) {
 		a.end(e, l, refused(ref, "cannot start: the order has no program"))
 		return
 	}
+	l.exclusive = o.exclusive
 	l.confirm = p.MinUptime > 0 || p.Probe != nil
 	env := environment(a.cfg.Env, a.cfg.Node.Name, ref, o)
-	if err := a.cfg.Runner.Start(Launch{Ref: ref, Program: p, Env: env}); err != nil {
+	if err := a.cfg.Runner.Start(Launch{Ref: ref, Program: p, Env: env, Exclusive: o.exclusive}); err != nil {
 		a.end(e, l, refused(ref, err.Error()))
 	}
 }
@@ -291,7 +302,8 @@ func (a *Agent) flush() {
 	default:
 		up.Events, up.Seq = a.out.take(link.MaxEvents)
 		up.Pong, s.pong = s.pong, 0
-		if up.Events == nil && up.Pong == 0 {
+		up.Renew = a.renewal()
+		if up.Events == nil && up.Pong == 0 && up.Renew == 0 {
 			return
 		}
 	}

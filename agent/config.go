@@ -90,6 +90,9 @@ type Config struct {
 	// Bye starts them elsewhere. What ends meanwhile is not reported.
 	End func()
 
+	// Lease are the times of the lease that exclusive children need. The zero
+	// Lease is none.
+	Lease Lease
 	// Clock is the time since the machine booted, suspension included, by which
 	// leases are counted. Nil = CLOCK_BOOTTIME.
 	Clock func() time.Duration
@@ -112,13 +115,16 @@ func (c *Config) Validate() error {
 	case c.Redial < 0 || c.DialTimeout < 0 || c.SendTimeout < 0 || c.Silence < 0:
 		return errors.New("cannot use agent config: a time is negative")
 	}
-	return nil
+	return c.Lease.check()
 }
 
 func (c *Config) fill() {
 	c.Redial = cmp.Or(c.Redial, DefaultRedial)
 	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
 	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
+	if c.Clock == nil {
+		c.Clock = bootTime
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -89,10 +89,10 @@ func TestSpecOf(t *testing.T) {
 	want := runner.Spec{
 		Key: "shop/api@5", Name: "shop/api", Argv: p.Argv, Env: []string{"A=b"}, EnvFile: "env", Dir: "/srv",
 		User: "u", Group: "g", Umask: &umask, Limits: map[string]runner.Limit{"nofile": {Soft: 10, Hard: 1<<64 - 1}},
-		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute,
+		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute, Exclusive: true,
 		Probe: &runner.Probe{TCP: "t", HTTP: "h", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3},
 	}
-	got := specOf(Launch{Ref: supervisor.Ref{Path: "shop/api", Epoch: 5}, Program: p, Env: []string{"A=b"}})
+	got := specOf(Launch{Ref: supervisor.Ref{Path: "shop/api", Epoch: 5}, Program: p, Env: []string{"A=b"}, Exclusive: true})
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}

@@ -27,6 +27,9 @@ type life struct {
 	pid   int
 	// stopping: the process table was told to stop it.
 	stopping bool
+	// exclusive: it may run under the node's lease only. fenced: it was told to
+	// stop because that runs out.
+	exclusive, fenced bool
 	// confirm: its start needs more than to execute, so Spawned is worth an event.
 	confirm bool
 	// exit is what was reported when it ended; seq the number it was sent under.
@@ -45,9 +48,10 @@ type order struct {
 	// answered: an exit was reported since the order last arrived.
 	answered bool
 
-	program *supervisor.Program
-	reason  string
-	attempt int
+	program   *supervisor.Program
+	reason    string
+	attempt   int
+	exclusive bool
 }
 
 // child is all that the agent knows of one path. Lives and orders stand in
@@ -93,13 +97,14 @@ type verb int
 const (
 	doStart  verb = iota // begin the life
 	doStop               // stop the life
+	doFence              // stop the life for want of a lease
 	doReport             // report the exit of a life that ended here
 	doDisown             // report the exit of a life that is not known here
 	doForget             // drop what is kept of a life that ended
 )
 
 func (v verb) String() string {
-	return [...]string{"start", "stop", "report", "disown", "forget"}[v]
+	return [...]string{"start", "stop", "fence", "report", "disown", "forget"}[v]
 }
 
 // action is one step towards the orders, and why.
@@ -114,8 +119,9 @@ func (a action) String() string { return fmt.Sprintf("%v %v: %s", a.verb, a.epoc
 // plan says what brings the lives of one path closer to its orders, and when to
 // look again if only time is missing (zero: not before something changes).
 // settled: the orders are known to be the whole of what the leader wants, so a
-// life that none of them names must stop.
-func plan(c *child, settled bool, now time.Time) (acts []action, wake time.Time) {
+// life that none of them names must stop. Exclusive lives begin while
+// the lease is held and end when it has lapsed.
+func plan(c *child, settled bool, lease tenure, now time.Time) (acts []action, wake time.Time) {
 	alive := false
 	for i := range c.lives {
 		l := &c.lives[i]
@@ -124,8 +130,12 @@ func plan(c *child, settled bool, now time.Time) (acts []action, wake time.Time)
 			continue
 		}
 		alive = true
-		if why := c.unwanted(l.epoch, settled); why != "" && !l.stopping {
+		switch why := c.unwanted(l.epoch, settled); {
+		case l.stopping:
+		case why != "":
 			acts = append(acts, action{doStop, l.epoch, why})
+		case l.exclusive && lease == lapsed:
+			acts = append(acts, action{doFence, l.epoch, "the node's lease runs out"})
 		}
 	}
 	for i := range c.orders {
@@ -138,6 +148,8 @@ func plan(c *child, settled bool, now time.Time) (acts []action, wake time.Time)
 			acts = append(acts, action{doDisown, o.epoch, c.disowned(o)})
 		case alive:
 			// Its turn comes when the other life is gone.
+		case o.exclusive && lease != held:
+			// It begins once the lease is granted.
 		case now.Before(o.due):
 			wake = o.due
 		default:

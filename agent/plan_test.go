@@ -20,6 +20,7 @@ func TestPlan(t *testing.T) {
 		name      string
 		c         child
 		unsettled bool
+		lease     tenure
 		want      string // actions, then "wake"
 	}{
 		{name: "nothing", want: ""},
@@ -47,10 +48,21 @@ func TestPlan(t *testing.T) {
 		{name: "two waiting", c: child{orders: []order{{epoch: 1}, {epoch: 2}}}, want: "disown 1, start 2"},
 		{name: "newer one halted", c: child{orders: []order{{epoch: 1}, {epoch: 2, halt: true}}, lives: []life{{epoch: 1}}, last: 1}, want: "stop 1, disown 2"},
 		{name: "old halted, new waits", c: child{orders: []order{{epoch: 1, halt: true}, {epoch: 2}}, lives: []life{{epoch: 1}}, last: 1}, want: "stop 1"},
+		{name: "exclusive, lease unproven", c: child{orders: []order{{epoch: 1, exclusive: true}}}, want: ""},
+		{name: "exclusive, lease held", c: child{orders: []order{{epoch: 1, exclusive: true}}}, lease: held, want: "start 1"},
+		{name: "exclusive, lease lapsed", c: child{orders: []order{{epoch: 1, exclusive: true}}}, lease: lapsed, want: ""},
+		{name: "exclusive, in back-off", c: child{orders: []order{{epoch: 1, exclusive: true, due: later}}}, lease: held, want: "wake"},
+		{name: "exclusive runs, adopted", c: child{orders: []order{{epoch: 1, exclusive: true}}, lives: []life{{epoch: 1, exclusive: true}}, last: 1}, want: ""},
+		{name: "exclusive runs, lease held", c: child{orders: []order{{epoch: 1, exclusive: true}}, lives: []life{{epoch: 1, exclusive: true}}, last: 1}, lease: held, want: ""},
+		{name: "exclusive runs, lease lapsed", c: child{orders: []order{{epoch: 1, exclusive: true}}, lives: []life{{epoch: 1, exclusive: true}}, last: 1}, lease: lapsed, want: "fence 1"},
+		{name: "exclusive stops, lease lapsed", c: child{orders: []order{{epoch: 1, exclusive: true, halt: true}}, lives: []life{{epoch: 1, exclusive: true, stopping: true}}, last: 1}, lease: lapsed, want: ""},
+		{name: "exclusive halted, lease lapsed", c: child{orders: []order{{epoch: 1, exclusive: true, halt: true}}, lives: []life{{epoch: 1, exclusive: true}}, last: 1}, lease: lapsed, want: "stop 1"},
+		{name: "exclusive unknown and halted, lease lapsed", c: child{orders: []order{{epoch: 1, exclusive: true, halt: true}}}, lease: lapsed, want: "disown 1"},
+		{name: "another runs, lease lapsed", c: child{orders: []order{{epoch: 1}}, lives: []life{{epoch: 1}}, last: 1}, lease: lapsed, want: ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			acts, wake := plan(&tt.c, !tt.unsettled, epochZero)
+			acts, wake := plan(&tt.c, !tt.unsettled, tt.lease, epochZero)
 			var got []string
 			for _, a := range acts {
 				if a.why == "" {
@@ -74,6 +86,7 @@ type machine struct {
 	e       *entry
 	now     time.Time
 	settled bool
+	lease   tenure
 	next    supervisor.Epoch
 	started map[supervisor.Epoch]bool
 }
@@ -96,7 +109,7 @@ func (m *machine) end(l *life) {
 
 // apply does what plan says, as the agent does, and checks each step.
 func (m *machine) apply(t *rapid.T) {
-	acts, _ := plan(&m.e.child, m.settled, m.now)
+	acts, _ := plan(&m.e.child, m.settled, m.lease, m.now)
 	for _, a := range acts {
 		l := m.e.life(a.epoch)
 		switch a.verb {
@@ -104,8 +117,17 @@ func (m *machine) apply(t *rapid.T) {
 			if m.started[a.epoch] || len(m.alive()) > 0 {
 				t.Fatalf("%v while %+v", a, m.e.child)
 			}
+			excl := m.e.order(a.epoch).exclusive
+			if excl && m.lease != held {
+				t.Fatalf("%v without a lease", a)
+			}
 			m.started[a.epoch] = true
-			m.tab.begin(m.e, a.epoch)
+			m.tab.begin(m.e, a.epoch).exclusive = excl
+		case doFence:
+			if l.stopping || !l.exclusive || m.lease != lapsed {
+				t.Fatalf("%v of %+v", a, l)
+			}
+			l.stopping = true
 		case doStop:
 			if l.stopping {
 				t.Fatalf("%v twice", a)
@@ -119,7 +141,7 @@ func (m *machine) apply(t *rapid.T) {
 			m.tab.forget(m.e, a.epoch)
 		}
 	}
-	if again, _ := plan(&m.e.child, m.settled, m.now); len(again) > 0 {
+	if again, _ := plan(&m.e.child, m.settled, m.lease, m.now); len(again) > 0 {
 		t.Fatalf("after %v still %v", acts, again)
 	}
 }
@@ -133,6 +155,7 @@ func (m *machine) order(t *rapid.T) {
 	}
 	action := rapid.SampledFrom([]supervisor.Action{supervisor.Run, supervisor.Run, supervisor.Halt}).Draw(t, "action")
 	o := link.Order{Order: supervisor.Order{Ref: supervisor.Ref{Path: "p", Epoch: epoch}, Action: action}}
+	o.Exclusive = true
 	o.Delay = time.Duration(rapid.IntRange(0, 3).Draw(t, "delay")) * time.Second
 	if rapid.IntRange(0, 3).Draw(t, "full") == 0 {
 		m.tab.replace([]link.Order{o}, m.now)
@@ -159,10 +182,11 @@ func TestPlanConverges(t *testing.T) {
 			"drop": func(t *rapid.T) {
 				m.tab.drop(supervisor.Ref{Path: "p", Epoch: supervisor.Epoch(rapid.IntRange(0, int(m.next)).Draw(t, "epoch"))})
 			},
-			"up":   func(t *rapid.T) { pick(t, m.alive()).phase = up },
-			"end":  func(t *rapid.T) { m.end(pick(t, m.alive())) },
-			"time": func(t *rapid.T) { m.now = m.now.Add(time.Second) },
-			"lost": func(t *rapid.T) { m.settled = false },
+			"up":    func(t *rapid.T) { pick(t, m.alive()).phase = up },
+			"end":   func(t *rapid.T) { m.end(pick(t, m.alive())) },
+			"time":  func(t *rapid.T) { m.now = m.now.Add(time.Second) },
+			"lost":  func(t *rapid.T) { m.settled = false },
+			"lease": func(t *rapid.T) { m.lease = rapid.SampledFrom([]tenure{unproven, held, lapsed}).Draw(t, "lease") },
 			"ack": func(t *rapid.T) {
 				if len(m.e.lives) == 0 {
 					t.Skip("none")
@@ -180,7 +204,7 @@ func TestPlanConverges(t *testing.T) {
 
 // settle lets everything that was begun come to its end.
 func (m *machine) settle(t *rapid.T) {
-	m.settled, m.now = true, m.now.Add(time.Hour)
+	m.settled, m.lease, m.now = true, held, m.now.Add(time.Hour)
 	for range 4 {
 		m.apply(t)
 		for _, l := range m.alive() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/selfware/selfware/link"
@@ -80,6 +81,9 @@ func (a *Agent) onDown(d *link.Down) {
 	if d.Ack != 0 {
 		a.acked(d.Ack)
 	}
+	if d.Grant != 0 {
+		a.granted(time.Duration(d.Grant))
+	}
 	at := mark{d.Term, d.Index}
 	switch {
 	case !s.settled && d.Full && d.Term < a.seen.term:
@@ -103,6 +107,8 @@ func (a *Agent) obey(d *link.Down, at mark) {
 	}
 	now := time.Now()
 	a.seen = at
+	exclusive := slices.ContainsFunc(d.Orders, func(o link.Order) bool { return o.Exclusive })
+	a.lease.wanted = exclusive || !d.Full && a.lease.wanted
 	if d.Full {
 		a.ses.settled, a.tries = true, 0
 		a.table.replace(d.Orders, now)
@@ -149,7 +155,7 @@ func (a *Agent) sayBye() (done bool) {
 		return true
 	case !s.writing && !s.closing():
 		s.bye = true
-		up := link.Up{Bye: true}
+		up := link.Up{Bye: true, Holds: len(a.cfg.Runner.Live()) > 0}
 		up.Events, up.Seq = a.out.take(link.MaxEvents)
 		s.give(up)
 	}

@@ -26,6 +26,23 @@ type Times struct {
 	// Steward is how often the voters are reviewed, Stable how long a node must
 	// be alive before it may vote.
 	Steward, Stable time.Duration
+
+	// Renew is how often an agent asks for its lease. Counted from when it asked,
+	// it stops its exclusive children after Soft and has them killed after Fence;
+	// Kill later they are dead. An election must fit between Renew and Soft.
+	Renew, Soft, Fence, Kill time.Duration
+	// Slack is added to W for what is not a matter of rates: the resolution of
+	// clocks and timers.
+	Slack time.Duration
+}
+
+// drift is the assumed bound on the difference of two machines' clock rates.
+const drift = 0.05
+
+// W is how long after the receipt of a node's last answered renewal its
+// exclusive children may still run: until then nobody may take their place.
+func (t Times) W() time.Duration {
+	return time.Duration(float64(t.Fence+t.Kill)*(1+drift)) + t.Slack
 }
 
 // TimesOf gives the times of a profile; those of lan for an unknown one.
@@ -37,6 +54,8 @@ func TimesOf(p gossip.Profile) Times {
 			Commit: 20 * time.Millisecond, Tick: 50 * time.Millisecond, Ping: 100 * time.Millisecond,
 			Grace: 150 * time.Millisecond, Silence: 600 * time.Millisecond, Unreachable: 10 * time.Second,
 			Steward: 200 * time.Millisecond, Stable: 500 * time.Millisecond,
+			Renew: 100 * time.Millisecond, Soft: 1100 * time.Millisecond, Fence: 1400 * time.Millisecond,
+			Kill: 250 * time.Millisecond, Slack: 100 * time.Millisecond,
 		}
 	case gossip.WAN:
 		return Times{
@@ -44,6 +63,8 @@ func TimesOf(p gossip.Profile) Times {
 			Commit: 100 * time.Millisecond, Tick: 250 * time.Millisecond, Ping: 2 * time.Second,
 			Grace: time.Second, Silence: 8 * time.Second, Unreachable: 60 * time.Second,
 			Steward: time.Second, Stable: 5 * time.Second,
+			Renew: 2 * time.Second, Soft: 13 * time.Second, Fence: 16 * time.Second,
+			Kill: 2 * time.Second, Slack: time.Second,
 		}
 	}
 	return Times{
@@ -51,5 +72,7 @@ func TimesOf(p gossip.Profile) Times {
 		Commit: 50 * time.Millisecond, Tick: 100 * time.Millisecond, Ping: 400 * time.Millisecond,
 		Grace: 250 * time.Millisecond, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second,
 		Steward: 500 * time.Millisecond, Stable: time.Second,
+		Renew: 400 * time.Millisecond, Soft: 3 * time.Second, Fence: 3800 * time.Millisecond,
+		Kill: 500 * time.Millisecond, Slack: 300 * time.Millisecond,
 	}
 }

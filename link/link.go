@@ -58,6 +58,8 @@ type Up struct {
 	Applied uint64 `cbor:"applied,omitempty"`
 	// Bye announces that the agent ends on purpose and its children with it.
 	Bye bool `cbor:"bye,omitempty"`
+	// Holds: together with Bye, some child could not be ended and may still run.
+	Holds bool `cbor:"holds,omitempty"`
 	// Returns: together with Bye, the agent comes back at once and its children
 	// run on meanwhile (an upgrade).
 	Returns bool `cbor:"returns,omitempty"`

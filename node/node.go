@@ -110,10 +110,11 @@ func (n *Node) open(dir string, c Config) error {
 	if err := n.openCluster(token, c.Fatal); err != nil {
 		return err
 	}
+	times := cluster.TimesOf(n.settings.Profile)
 	n.agent, err = agent.New(agent.Config{
 		Node: n.self, Runner: agent.Adapter(n.runner), Dial: n.cluster.Connect,
-		Silence: 6 * cluster.TimesOf(n.settings.Profile).Ping,
-		Seed:    n.self.BootSeq, End: n.endChildren, Logger: n.log.With("part", "agent"),
+		Silence: 6 * times.Ping, Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence},
+		Seed: n.self.BootSeq, End: n.endChildren, Logger: n.log.With("part", "agent"),
 	})
 	if err != nil {
 		return err
