@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/selfware/selfware/link"
@@ -19,6 +20,7 @@ func (l *lab) whole() *Node {
 		l.follow(id, first)
 	}
 	for range 2000 {
+		synctest.Wait()
 		if len(first.voters()) == 3 {
 			return first
 		}
