@@ -26,6 +26,35 @@ func checkTree(r *reader, root *node, t *treeDraft) {
 	}
 	c.register(c.tree, t.children)
 	c.siblings(c.tree, t.spec.RestartPolicy, t.children)
+	if t.spec.Exclusive {
+		c.allExclusive(c.tree, c.tree, t.children)
+	} else {
+		c.exclusive(c.tree, t.children)
+	}
+}
+
+// exclusive looks for exclusive supervisors.
+func (c *checker) exclusive(parent string, children []*draft) {
+	for _, d := range children {
+		path := parent + "/" + d.spec.ID
+		if d.spec.Exclusive {
+			c.allExclusive(path, path, d.children)
+		} else {
+			c.exclusive(path, d.children)
+		}
+	}
+}
+
+// allExclusive finds those below an exclusive supervisor that say they are not.
+func (c *checker) allExclusive(above, parent string, children []*draft) {
+	for _, d := range children {
+		c.path = parent + "/" + d.spec.ID
+		if at := d.place("exclusive"); at != d.node && !d.spec.Exclusive && at.text == "false" {
+			c.fail(at, "write exclusive: true at the children that need it instead",
+				"exclusive: false has no effect: all below %s is exclusive", above)
+		}
+		c.allExclusive(above, parent+"/"+d.spec.ID, d.children)
+	}
 }
 
 // register notes all paths and finds ids that stand twice.

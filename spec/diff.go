@@ -92,7 +92,7 @@ func Diff(old, new *supervisor.Spec) []Change {
 		if fields, _ := changed(treeTable.entries, a, b); len(fields) > 0 {
 			d.add(new.Name, Changed, NoRestart, fields)
 		}
-		d.siblings(new.Name, a.children, b.children)
+		d.siblings(new.Name, a.children, b.children, above{a.spec.Exclusive, b.spec.Exclusive})
 	}
 	return d.changes
 }
@@ -119,7 +119,10 @@ func (d *differ) whole(parent string, c *draft, kind, effect string) {
 	}
 }
 
-func (d *differ) siblings(parent string, old, new []*draft) {
+// above tells whether a supervisor above was exclusive, and whether one is.
+type above struct{ was, is bool }
+
+func (d *differ) siblings(parent string, old, new []*draft, by above) {
 	before, after := byID(old), byID(new)
 	for _, c := range old {
 		if after[c.spec.ID] == nil {
@@ -133,13 +136,20 @@ func (d *differ) siblings(parent string, old, new []*draft) {
 		if was := before[c.spec.ID]; was == nil {
 			d.whole(parent, c, Add, Starts)
 		} else {
-			d.child(parent+"/"+c.spec.ID, was, c)
+			d.child(parent+"/"+c.spec.ID, was, c, by)
 		}
 	}
 }
 
-func (d *differ) child(path string, old, new *draft) {
+func (d *differ) child(path string, old, new *draft, by above) {
 	fields, restarts := changed(childTable.entries, old, new)
+	by = above{by.was || old.spec.Exclusive, by.is || new.spec.Exclusive}
+	if by.was != by.is && new.sup == nil {
+		restarts = true // its lives begin under a lease now, or no longer
+		if old.spec.Exclusive == new.spec.Exclusive {
+			fields = append(fields, FieldChange{Name: "exclusive (by a supervisor above)", Old: fmt.Sprint(by.was), New: fmt.Sprint(by.is)})
+		}
+	}
 	switch {
 	case (old.sup == nil) != (new.sup == nil):
 		d.add(path, Changed, Refused, fields)
@@ -149,7 +159,7 @@ func (d *differ) child(path string, old, new *draft) {
 	case len(fields) > 0:
 		d.add(path, Changed, NoRestart, fields)
 	}
-	d.siblings(path, old.children, new.children)
+	d.siblings(path, old.children, new.children, by)
 }
 
 // changed compares all keys, and tells whether one of them restarts a worker.

@@ -31,6 +31,9 @@ var treeTable = table[treeDraft]{name: "the tree", doc: "A supervision tree: the
 			doc:      "What happens after the root supervisor has spent its restarts and the tree has failed: it stays stopped, or it is started again after a while.",
 			examples: []any{"stop", map[string]any{"retry_after": "5m"}}},
 			exhaustedKind(), 0, func(t *treeDraft) *time.Duration { return &t.spec.RetryAfter }),
+		bind(entry[treeDraft]{name: "exclusive", field: "Spec.Exclusive", examples: []any{true},
+			doc: "Makes every child of the tree exclusive. " + exclusiveDoc},
+			boolKind(), false, func(t *treeDraft) *bool { return &t.spec.Exclusive }),
 		bind(entry[treeDraft]{name: "children", required: true, field: "Spec.Children",
 			doc:      "Children of the root supervisor, in start order. They stop in reverse order.",
 			examples: []any{[]any{map[string]any{"id": "api", "run": "./api --port 8080"}}}},
@@ -42,6 +45,10 @@ const (
 		"rest_for_one restarts it and those that stand after it. With the last two, a child waits until the one before it is up."
 	policyDoc = "How many restarts are allowed in a sliding window of time, and how long to wait before each. The next failure is passed on to the parent supervisor."
 )
+
+// exclusiveDoc is what exclusive means, for the tree and for a child.
+const exclusiveDoc = "Of an exclusive child at most one process runs at any time in the whole cluster: on a node that is cut off it is ended when the " +
+	"node's lease runs out, and only then does it start elsewhere. It runs nowhere without a leader. Children that may overlap for a moment come back sooner without it."
 
 func strategyKind() kind[supervisor.Strategy] {
 	return enumKind(supervisor.OneForOne, supervisor.OneForAll, supervisor.RestForOne)

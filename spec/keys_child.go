@@ -51,6 +51,9 @@ func lifeEntries() []entry[draft] {
 		bind(entry[draft]{name: "move_after", worker: true, field: "ChildSpec.MoveAfter", examples: []any{3},
 			doc: "Move the child to another node after so many crashes in a row on one node. 0 never moves it for crashes; it still moves when its node is lost."},
 			wholeKind(0, supervisor.MaxRestarts), 0, func(d *draft) *int { return &d.spec.MoveAfter }),
+		bind(entry[draft]{name: "exclusive", field: "ChildSpec.Exclusive", examples: []any{true},
+			doc: exclusiveDoc + " On a supervisor it holds for everything below. Changing it restarts the children concerned."},
+			boolKind(), false, func(d *draft) *bool { return &d.spec.Exclusive }),
 	}
 }
 

@@ -97,6 +97,32 @@ func wholeKind(least, most int) kind[int] {
 	}
 }
 
+// boolKind is true or false.
+func boolKind() kind[bool] {
+	return kind[bool]{
+		schema: map[string]any{"type": "boolean"},
+		read: func(r *reader, n *node) (bool, bool) {
+			if n.is == bareValue && (n.text == "true" || n.text == "false") {
+				return n.text == "true", true
+			}
+			hint := ""
+			switch word := strings.ToLower(n.text); {
+			case n.is == textValue && (n.text == "true" || n.text == "false"):
+				hint = "leave out the quotes"
+			case slices.Contains([]string{"yes", "on", "y", "1"}, word):
+				hint = "write true"
+			case slices.Contains([]string{"no", "off", "n", "0"}, word):
+				hint = "write false"
+			default:
+				hint = didYouMean(word, []string{"true", "false"})
+			}
+			r.want(n, "true or false", hint)
+			return false, false
+		},
+		write: strconv.FormatBool,
+	}
+}
+
 // optional is a kind of value that may be absent.
 func optional[V any](k kind[V]) kind[*V] {
 	return kind[*V]{
