@@ -29,7 +29,7 @@ func TestStatus(t *testing.T) {
 		c.Suspects = func() map[string]string { return map[string]string{"NODE3ID": "dead", "NODE1ID": "dead"} }
 	})
 	st := must(w.nodes[2].client(t).Status(t.Context()))(t)
-	want := api.ClusterStatus{ID: "test", Leader: "n1", Term: 7, Index: w.index, Generation: 1}
+	want := api.ClusterStatus{ID: "test", Leader: "n1", Term: 7, Index: w.index, Generation: 1, Checksum: api.Checksum{Verdict: "none"}}
 	if st.Cluster != want {
 		t.Errorf("cluster %+v, want %+v", st.Cluster, want)
 	}

@@ -21,6 +21,19 @@ type ClusterStatus struct {
 	Term       uint64 `json:"term"`
 	Index      uint64 `json:"index"` // log index the answer is of
 	Generation uint64 `json:"generation"`
+	// Checksum is how the answering node's replica compares with the majority's.
+	Checksum Checksum `json:"checksum"`
+}
+
+// Checksum is what came of the replicas' comparison with each other.
+type Checksum struct {
+	// Index is the log index of the newest comparison asked for, Agreed that of the
+	// newest whose outcome is known: the answering node was equal to a majority. 0:
+	// none since the node started or was restored.
+	Index  uint64 `json:"index"`
+	Agreed uint64 `json:"agreed"`
+	// Verdict is equal if Agreed is not 0, else none. A node that differs stops.
+	Verdict string `json:"verdict" enum:"equal,none"`
 }
 
 // NodeStatus is one node.

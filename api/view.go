@@ -18,6 +18,7 @@ type facts struct {
 	term     uint64
 	peers    map[string]RaftServer
 	suspects map[string]string
+	checksum Checksum
 }
 
 // gather takes the facts. It asks others, who may look at the state: never call
@@ -30,6 +31,12 @@ func (s *Server) gather() facts {
 	}
 	if s.cfg.Suspects != nil {
 		f.suspects = s.cfg.Suspects()
+	}
+	m := s.cfg.Cluster.Machine()
+	sum, _ := m.Sum()
+	f.checksum = Checksum{Index: sum.Index, Agreed: m.Agreed(), Verdict: "none"}
+	if f.checksum.Agreed > 0 {
+		f.checksum.Verdict = "equal"
 	}
 	return f
 }
@@ -62,6 +69,7 @@ func (p *picture) status() Status {
 	return Status{
 		Cluster: ClusterStatus{
 			ID: p.v.ClusterID(), Leader: p.names.of(p.leader), Term: p.term, Index: p.v.Index(), Generation: p.v.Generation(),
+			Checksum: p.checksum,
 		},
 		Nodes: p.nodes(), Trees: p.trees(),
 	}

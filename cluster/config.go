@@ -42,13 +42,17 @@ type Config struct {
 	// SnapshotEvery is how many entries lie between two snapshots, and how many
 	// are kept besides; 0 is 8,192, and 10,240 kept. Only simulations set it, low.
 	SnapshotEvery uint64
+	// ChecksumEvery is after how many entries replicas compare themselves; 0 is
+	// 2,048. Only simulations set it, low.
+	ChecksumEvery uint64
 
 	// Clock is the time since the machine booted, suspension included, by which
 	// cluster time and leases are counted. Nil is CLOCK_BOOTTIME.
 	Clock func() time.Duration
 
 	// Fatal is called when the node must not go on: an entry or a snapshot that
-	// this build cannot apply. It should end the process. Required.
+	// this build cannot apply, or (fsm.Diverged) a replica that is not equal to the
+	// majority's. It should end the process. Required.
 	Fatal func(error)
 	// Logger may be nil: discard.
 	Logger *slog.Logger

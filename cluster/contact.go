@@ -10,6 +10,7 @@ import (
 	"github.com/selfware/selfware/cluster/mux"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/gossip"
+	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -29,6 +30,7 @@ type contact struct {
 	bye     bool
 	probing bool
 	since   time.Time // of the session
+	sum     link.Sum  // what its replica remembers, see checksum
 }
 
 // inheritContacts begins to count every node's silence: the former leader's
@@ -96,6 +98,9 @@ func (l *leader) onNews(m sessionNews) {
 	l.vitals.Store(id, vital{c.since, m.up.Applied})
 	if m.up.Bye {
 		c.bye = true
+	}
+	if m.up.Sum != nil {
+		c.sum = *m.up.Sum
 	}
 	if len(m.up.Events) > 0 {
 		l.proposeEvents(m)
@@ -315,6 +320,9 @@ func (l *leader) due() []fsm.Command {
 	in := inputs{now: l.now(), signs: l.signs()}
 	var cmds []fsm.Command
 	l.n.rep.m.View(func(v fsm.View) { cmds = next(l.n.times, v, in) })
+	if cmd, ok := l.checksum(); ok {
+		cmds = append(cmds, cmd)
+	}
 	return cmds
 }
 

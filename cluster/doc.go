@@ -31,6 +31,12 @@
 //   - A leader acts through the log only, and only in the term it has caught up
 //     with; a minority acts on nothing (P12).
 //   - A request id is carried out at most once, whatever was retried (P7).
+//   - Replicas compare the hashes of their states every 2,048 entries, or a minute
+//     after a change (P9). Only what a majority of all voters holds is held against
+//     a replica, and the leader counts before it proposes: a replica that differs
+//     halts alone, be it the leader's. Replicas of builds that encode the state
+//     differently are not compared. If no hash has a majority, nobody halts, and the
+//     leader's log says so at level error.
 //
 // # Faults
 //
@@ -39,7 +45,8 @@
 //     last heard, and knocks at nodes it has no session with.
 //   - Quorum lost: nothing is decided and nothing is stopped.
 //   - Disk failing, full or hanging: package raftstore ends the process.
-//   - An entry or snapshot this build cannot apply: Config.Fatal.
+//   - An entry or snapshot this build cannot apply, a replica that differs from
+//     the majority's: Config.Fatal.
 //   - Leadership lost with an entry under way: ErrUncertain; ask again with the
 //     same request id.
 //   - Overload: ErrBusy beyond 4,096 waiting requests.

@@ -48,6 +48,8 @@ type leader struct {
 	vitals  sync.Map        // node id -> vital
 	ordered map[string]sent // by path: the order last given
 	pinged  time.Time
+	summed  time.Time // when this leader last asked for a checksum, or began
+	split   uint64    // the checksum entry that replicas were last seen to differ at
 	// idle is set while nothing the leader could do has changed.
 	idle bool
 }
@@ -115,6 +117,7 @@ func (l *leader) catchUp() bool {
 		err := l.log.Barrier(5 * time.Second).Error()
 		if err == nil {
 			l.began = time.Now()
+			l.summed = l.began
 			l.n.rep.m.TakeChanged() // each node gets all its orders on contact
 			l.n.rep.m.View(func(v fsm.View) { l.base = v.Clock() })
 			l.inheritContacts()

@@ -34,6 +34,8 @@ type lab struct {
 	net  *simnet.Net
 	all  members
 	stop []func()
+	// config, if set, changes what a node is started with.
+	config func(*Config)
 }
 
 // inLab runs f and then ends all nodes.
@@ -72,10 +74,14 @@ func (l *lab) node(id string) *Node {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	n, err := New(Config{
+	cfg := Config{
 		Self: l.self(id), ClusterID: "c", Key: testKey, Bootstrap: id == "n1", Store: store,
 		Listener: lis, Dial: host.Dial, Gossip: l.all, Fatal: func(err error) { l.t.Error(err) },
-	})
+	}
+	if l.config != nil {
+		l.config(&cfg)
+	}
+	n, err := New(cfg)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -256,13 +256,17 @@ func (n *Node) leaderOrAny() (id, addr string, err error) {
 // of this node's replica, and learns who leads.
 type uplink struct {
 	*link.Stream
-	n  *Node
-	to peer
+	n    *Node
+	to   peer
+	told uint64 // index of the last Sum sent; Send has one caller
 }
 
 // Send sends one message.
 func (u *uplink) Send(up link.Up) error {
 	up.Applied = u.n.raft.AppliedIndex()
+	if sum, ok := u.n.rep.m.Sum(); ok && sum.Index != u.told && up.Hello == nil {
+		up.Sum, u.told = &sum, sum.Index
+	}
 	return u.Write(up)
 }
 

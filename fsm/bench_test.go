@@ -75,3 +75,11 @@ func BenchmarkPending(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkChecksum is what one checksum entry costs each replica.
+func BenchmarkChecksum(b *testing.B) {
+	h := large(b)
+	for b.Loop() {
+		h.must(checksum(nil))
+	}
+}

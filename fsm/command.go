@@ -48,6 +48,9 @@ type Command struct {
 	Name   string                  `cbor:"16,keyasint,omitempty"` // of the tree to delete
 	Verb   *Verb                   `cbor:"17,keyasint,omitempty"`
 	By     string                  `cbor:"18,keyasint,omitempty"`
+	// Sum, of a checksum, is what a majority of the voters holds for an earlier
+	// checksum entry; nil if none is known.
+	Sum *link.Sum `cbor:"19,keyasint,omitempty"`
 }
 
 // Init is the first command of a cluster.
@@ -170,7 +173,7 @@ func (c *Command) known() error {
 		ok = c.Tree != nil
 	case TypeVerb:
 		ok = c.Verb != nil
-	case TypeEvents, TypeAssign, TypeDeleteTree:
+	case TypeEvents, TypeAssign, TypeDeleteTree, TypeChecksum:
 	default:
 		return fmt.Errorf("cannot apply a command of unknown type %d; run a newer selfware-node", c.Type)
 	}

@@ -17,6 +17,8 @@
 //     what Apply would, so that no leader commits such an entry by mistake.
 //   - A snapshot that does not decode: Restore returns an error and the state is
 //     as before.
+//   - A checksum entry whose hash is not the one that this replica remembers: Apply
+//     returns Diverged and the node must stop. What is remembered is not replicated.
 //   - A duplicate or late command: ErrStale in its Result.
 //   - Limits (nodes, trees, records, request ids): a clear refusal, or the oldest
 //     is forgotten; see the constants.

@@ -38,8 +38,9 @@ type Result struct {
 
 // Machine holds the state. Apply has one caller; readers may be many.
 type Machine struct {
-	mu sync.RWMutex
-	s  state
+	mu   sync.RWMutex
+	s    state
+	sums sums
 }
 
 // state is everything replicated, and what is derived from it.
@@ -88,8 +89,8 @@ func newState() state {
 }
 
 // Apply applies the entry at a log index and answers each of its commands. An
-// error means that this build cannot apply the entry: nothing changed, and the
-// node must stop.
+// error means that this build cannot apply the entry, or that this replica is not
+// equal to the others (Diverged): nothing changed, and the node must stop.
 func (m *Machine) Apply(index uint64, data []byte) ([]Result, error) {
 	e, err := decode(data)
 	if err != nil {
@@ -97,6 +98,9 @@ func (m *Machine) Apply(index uint64, data []byte) ([]Result, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.sums.compare(e.Commands); err != nil {
+		return nil, err
+	}
 	s := &m.s
 	s.index, s.wall, s.pos = index, e.Wall, 0
 	s.clock = max(s.clock, e.Time)
@@ -104,6 +108,9 @@ func (m *Machine) Apply(index uint64, data []byte) ([]Result, error) {
 	for i := range e.Commands {
 		results[i] = s.run(&e.Commands[i])
 		results[i].Index = index
+	}
+	if err := m.remember(e.Commands); err != nil {
+		return nil, err
 	}
 	return results, nil
 }
@@ -148,6 +155,8 @@ func (s *state) do(c *Command) Result {
 		return s.deleteTree(c.Name, c.By)
 	case TypeVerb:
 		return s.verb(c.Verb, c.By)
+	case TypeChecksum:
+		return Result{} // it changes nothing; see checksum.go
 	}
 	panic(fmt.Sprintf("fsm: command type %d passed decode", c.Type))
 }

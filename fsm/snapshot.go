@@ -41,12 +41,17 @@ func (m *Machine) Snapshot() ([]byte, error) {
 func (m *Machine) Hash() (uint64, string, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	data, err := m.s.encode()
+	hash, err := m.s.hash()
+	return m.s.index, hash, err
+}
+
+func (s *state) hash() (string, error) {
+	data, err := s.encode()
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	sum := sha256.Sum256(data)
-	return m.s.index, hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func (s *state) encode() ([]byte, error) {
@@ -73,7 +78,7 @@ func (m *Machine) Restore(data []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.s = s
+	m.s, m.sums = s, sums{}
 	return nil
 }
 

@@ -66,6 +66,8 @@ type Up struct {
 	// Renew asks for the lease: the agent's own clock when it sent this, in
 	// nanoseconds since its machine booted. The leader only echoes it.
 	Renew int64 `cbor:"renew,omitempty"`
+	// Sum is the hash of the node's replica at the last checksum entry it applied.
+	Sum *Sum `cbor:"sum,omitempty"`
 }
 
 // Order is a supervisor.Order with the back-off as what is left of it when the

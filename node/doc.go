@@ -10,10 +10,12 @@
 //	raft/       log, vote, snapshots, and the id of the node they belong to
 //	logs/ run/  of the children (package runner)
 //	api.sock    the API on a unix socket
+//	poison      if it is there: the state differed from the majority's (P9)
 //
 // Init and Join prepare it and are idempotent: a prepared dir is taken as it is,
 // conflicting settings are refused. A dir of another version, of another node,
-// or with its raft log missing is refused: a wiped disk is a new node.
+// or with its raft log missing is refused: a wiped disk is a new node. So is a
+// poisoned one: its machine joins again with an empty dir.
 //
 // # Faults
 //

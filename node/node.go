@@ -73,6 +73,8 @@ func Open(dir string, c Config) (*Node, error) {
 			os.Exit(1)
 		}
 	}
+	end := c.Fatal
+	c.Fatal = func(err error) { end(poison(dir, err)) }
 	n := &Node{settings: s, log: c.Logger.With("node", s.Name)}
 	if err := n.open(dir, c); err != nil {
 		return nil, errors.Join(err, n.close())

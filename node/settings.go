@@ -280,6 +280,9 @@ func Load(dir string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return s, fmt.Errorf("%s: %w", path, err)
 	}
+	if err := poisoned(dir); err != nil {
+		return s, err
+	}
 	return s, s.owned(dir)
 }
 

@@ -141,7 +141,8 @@ func (p *process) open() error {
 	p.node, err = cluster.New(cluster.Config{
 		Self: p.self(), ClusterID: clusterID, Key: clusterKey, Profile: s.opt.profile, Bootstrap: m.first,
 		Store: store, Listener: lis, Dial: p.host.Dial, Gossip: p.gossip, SnapshotEvery: s.opt.snapshots,
-		Fatal: p.fatal, Logger: log,
+		ChecksumEvery: 64, // every run compares its replicas often (P9)
+		Fatal:         p.fatal, Logger: log,
 	})
 	return err
 }
