@@ -25,6 +25,19 @@
 // wait to start nor to stop, but when the supervisor itself begins anew all of it
 // ends before any of it starts.
 //
+// # Exclusive lives
+//
+// Of an exclusive child at most one life may run in the whole cluster, and a lost
+// node may go on running one until its lease has run out. Such a node is lost in two
+// steps. NodeLost with Leased moves every other life; an exclusive one that may have
+// a process stays what it is, and what needs it gone waits for it as for any life
+// that is stopping. NodeLost without Leased, or the agent's own word (EventExited,
+// EventFenced), is its end. A node that comes back in between goes on with it.
+//
+// Exclusive is of the life, from its beginning. A life that began before its child
+// became exclusive is bound by no lease: if its node is cut off before it has
+// stopped, it may overlap with the first exclusive one.
+//
 // # Guarantees
 //
 //   - One decision on what becomes of a child per stamp (the end of its old life
@@ -32,6 +45,7 @@
 //   - No window is exceeded: the charge that would do so escalates (P3, P10).
 //   - One event leads to at most one decision (P7): repeats are ErrStale.
 //   - What an operator stopped stays stopped (P11), group restarts included.
+//   - No exclusive life is followed by another before it is known to be over (P13).
 //   - State and FromState lose nothing: a restored tree answers every input as
 //     the original would (P8).
 //   - An input costs what it touches, times the depth of the tree; only in
@@ -45,6 +59,9 @@
 //     lives that were ending there have ended.
 //   - A restarted agent (NodeLost with Restarted): its children begin anew on
 //     the same node, uncharged.
+//   - A lease that ran out (EventFenced): as a node loss of that child alone; the
+//     same node will do, if it has a lease again. One that never began for want of a
+//     lease is followed by another after a second, so that no log fills.
 //   - Bad input: ErrUnknown, ErrStale, ErrRefused; the tree is unchanged.
 //
 // # Where OTP is followed, and where not

@@ -13,7 +13,7 @@ import (
 //	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m
 //	  store move_after=2 max_restarts=1
 //	  web supervisor one_for_one transient
-//	    api temporary run=v2 needs=ssd
+//	    api temporary run=v2 needs=ssd exclusive
 //
 // A worker is permanent and runs "v1" unless it says otherwise; a supervisor is
 // permanent, one_for_one, 5 restarts in 60 s, without back-off.
@@ -30,7 +30,7 @@ func parseSpec(text string) (Spec, error) {
 	}
 	return Spec{
 		Name: root.child.ID, Strategy: root.child.Supervisor.Strategy, RestartPolicy: root.child.Supervisor.RestartPolicy,
-		RetryAfter: root.retryAfter, Children: children,
+		RetryAfter: root.retryAfter, Exclusive: root.child.Exclusive, Children: children,
 	}, err
 }
 
@@ -81,6 +81,8 @@ func (p *parsed) word(word string) error {
 	case word == "supervisor":
 		c.Program = nil
 		c.Supervisor = &SupervisorSpec{Strategy: OneForOne, RestartPolicy: RestartPolicy{MaxRestarts: 5, MaxSeconds: time.Minute}}
+	case word == "exclusive":
+		c.Exclusive = true
 	case word == string(Permanent) || word == string(Transient) || word == string(Temporary):
 		c.RestartType = RestartType(word)
 	case word == string(OneForOne) || word == string(OneForAll) || word == string(RestForOne):

@@ -9,8 +9,9 @@ import (
 )
 
 // onEdit gives the tree a new spec. A child whose program and placement are as
-// before keeps its life, its window and its history; a changed one restarts
-// alone; a new one starts; one that is gone stops and leaves.
+// before, and that is as exclusive as before, keeps its life, its window and its
+// history; a changed one restarts alone; a new one starts; one that is gone stops
+// and leaves.
 func (t *Tree) onEdit(in Edit) error {
 	if err := t.editable(in.Spec); err != nil {
 		return err
@@ -21,7 +22,7 @@ func (t *Tree) onEdit(in Edit) error {
 	e := &edit{t: t, old: old, cause: cause}
 	t.spec, t.failed = in.Spec, false
 	t.byPath = make(map[string]*node, len(old))
-	t.root.strategy, t.root.policy = in.Spec.Strategy, in.Spec.RestartPolicy
+	t.root.strategy, t.root.policy, t.root.exclusive = in.Spec.Strategy, in.Spec.RestartPolicy, in.Spec.Exclusive
 	t.byPath[t.root.path] = t.root
 	t.root.children = e.children(t.root, in.Spec.Children)
 	t.number()
@@ -80,14 +81,15 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 		c := &specs[i]
 		path := s.path + "/" + c.ID
 		n := e.old[path]
+		exclusive := s.exclusive || c.Exclusive
 		if n == nil {
 			n = e.t.build(path, s, c, nil)
 			n.comeDown(s.down)
 			e.added = append(e.added, n)
 		} else {
-			e.update(n, c)
+			e.update(n, c, exclusive)
 		}
-		n.parent, n.spec = s, c
+		n.parent, n.spec, n.exclusive = s, c, exclusive
 		if c.Supervisor != nil {
 			n.strategy, n.policy = c.Supervisor.Strategy, c.Supervisor.RestartPolicy
 			n.children = e.children(n, c.Children)
@@ -110,7 +112,7 @@ func (n *node) comeDown(down Phase) {
 	}
 }
 
-func (e *edit) update(n *node, c *ChildSpec) {
+func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
 	if !n.worker() {
 		return
 	}
@@ -121,7 +123,7 @@ func (e *edit) update(n *node, c *ChildSpec) {
 		over = n.life.Then
 	}
 	revive := c.RestartType == Permanent && (over == PhaseFinished || over == PhaseFailed)
-	if leaving || revive || !fits || !same(n.spec.Program, c.Program) {
+	if leaving || revive || !fits || n.exclusive != exclusive || !same(n.spec.Program, c.Program) {
 		e.changed = append(e.changed, change{n, fits})
 	}
 }
@@ -150,7 +152,7 @@ func (e *edit) dismiss() {
 	slices.SortFunc(gone, func(a, b *node) int { return byOrd(b, a) })
 	for _, n := range gone {
 		already := n.parent == nil
-		n.parent, n.children, n.ord = nil, nil, e.t.size
+		n.parent, n.children, n.ord, n.exclusive = nil, nil, e.t.size, false
 		if !n.worker() || already {
 			if already {
 				e.t.byPath[n.path] = n

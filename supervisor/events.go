@@ -23,6 +23,9 @@ func (t *Tree) onEvent(ev ChildEvent) error {
 	case EventExited, EventCrashed:
 		t.onEnd(n, ev)
 		return nil
+	case EventFenced:
+		t.onFenced(n, ev)
+		return nil
 	}
 	return fmt.Errorf("%w: event type %q", ErrRefused, ev.Type)
 }
@@ -76,10 +79,11 @@ func (t *Tree) onEnd(n *node, ev ChildEvent) {
 	}
 }
 
-// stopped confirms a stop that was ordered; it is no failure (OTP).
+// stopped confirms a stop that was ordered; it is no failure (OTP). A node whose
+// lease ran out in the meantime is not taken for fit: what follows is placed anew.
 func (t *Tree) stopped(n *node, ev ChildEvent) {
 	host := n.life.Node
-	t.ended(n, false)
+	t.ended(n, ev.Type == EventFenced)
 	t.decideOn(n, host, VerdictStopped, Cause{Kind: CauseOrdered, Detail: describe(ev)},
 		fmt.Sprintf("%s has stopped on %s as ordered (%s)", n.path, host, describe(ev)))
 }
@@ -116,6 +120,8 @@ func describe(ev ChildEvent) string {
 	switch {
 	case ev.Detail != "":
 		return ev.Detail
+	case ev.Type == EventFenced:
+		return "its lease ran out"
 	case ev.Reason == ExitNormal:
 		return "exit code 0"
 	case ev.Signal != "":

@@ -35,12 +35,14 @@ func (e Epoch) String() string {
 	return fmt.Sprintf("%d.%d", e.Index(), uint64(e)&(MaxInputs-1))
 }
 
-// Stamp is what an input carries into Step: its place in the log and the
-// cluster time (time since the cluster began, never wall clock).
+// Stamp is what an input carries into Step: its place in the log, the cluster
+// time (time since the cluster began, never wall clock) and the generation of the
+// cluster, which a restore or a forced recovery raises.
 type Stamp struct {
-	Index uint64        `json:"index"`
-	Pos   uint16        `json:"pos"`
-	Time  time.Duration `json:"time"`
+	Index      uint64        `json:"index"`
+	Pos        uint16        `json:"pos"`
+	Time       time.Duration `json:"time"`
+	Generation uint64        `json:"generation,omitempty"`
 }
 
 // Epoch is the epoch of lives that a decision with this stamp creates.

@@ -97,8 +97,10 @@ func (t *Tree) touch(n *node) {
 
 // renewal says how the next life of a child begins.
 type renewal struct {
-	// stay starts it on the node of the present life, if there is one.
+	// stay starts it on the node of the present life, if there is one; anywhere
+	// says that it may come back there, for the record.
 	stay      bool
+	anywhere  bool
 	avoid     []string
 	only      string
 	notBefore time.Duration
@@ -134,7 +136,9 @@ func (t *Tree) renew(n *node, r renewal) {
 		t.end(n, PhasePending, r)
 		return
 	}
-	t.become(n, t.due(l, r))
+	next := t.due(l, r)
+	next.Exclusive = n.exclusive
+	t.become(n, next)
 }
 
 // end orders n's life to end and says what follows. Lives already ending join
@@ -151,7 +155,8 @@ func (t *Tree) end(n *node, then Phase, r renewal) {
 	t.become(n, l)
 }
 
-// ended follows the end of a stopping life. lost: its node is gone too.
+// ended follows the end of a stopping life. lost: its node is gone too, or not
+// surely fit to go on.
 func (t *Tree) ended(n *node, lost bool) {
 	l := n.life
 	if l.Then != PhasePending {
@@ -161,7 +166,7 @@ func (t *Tree) ended(n *node, lost bool) {
 	next := life{
 		Phase: PhasePending, Epoch: l.Next, Last: l.Node,
 		Avoid: l.Avoid, Only: l.Only, NotBefore: l.NotBefore, Delayed: l.Delayed, Start: l.Start,
-		Restarts: l.Restarts, Moves: l.Moves, Crashes: l.Crashes, Reason: l.Reason,
+		Restarts: l.Restarts, Moves: l.Moves, Crashes: l.Crashes, Reason: l.Reason, Exclusive: n.exclusive,
 	}
 	if l.Stay && !lost {
 		next.Phase, next.Node = PhaseStarting, l.Node
@@ -177,7 +182,7 @@ func (t *Tree) rest(n *node, phase Phase) {
 		last = l.Node
 	}
 	t.become(n, life{
-		Phase: phase, Epoch: l.Epoch, Last: last, Start: l.Start,
+		Phase: phase, Epoch: l.Epoch, Generation: l.Generation, Last: last, Start: l.Start,
 		Restarts: l.Restarts, Moves: l.Moves, Reason: l.Reason,
 	})
 	if phase == phaseRemoved && n.parent == nil {
@@ -199,7 +204,7 @@ func (t *Tree) release() {
 			if n.waits = !t.mayStart(n); n.waits {
 				return false
 			}
-			l.Released = true
+			l.Released, l.Generation = true, t.at.Generation
 			t.touch(n)
 		case l.Phase == PhaseStopping && !l.Halted:
 			if n.waits = !t.mayStop(n); n.waits {

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
-// onNodeLost: every life on the node is over, but for those kept. It is not the
-// children's fault: nothing is charged, and each supervisor acts once, whatever
-// the number of its children that were there.
+// onNodeLost: every life on the node is over, but for those kept and, while its
+// lease may hold, for exclusive ones that may have a process: they stay what they
+// are, and whoever needs them gone waits. It is not the children's fault: nothing
+// is charged, and each supervisor acts once, whatever the number of its children
+// that were there.
 func (t *Tree) onNodeLost(in NodeLost) error {
 	keep := make(map[Ref]bool, len(in.Keep))
 	for _, ref := range in.Keep {
@@ -20,6 +23,9 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 		l := n.life
 		switch {
 		case keep[Ref{n.path, l.Epoch}], in.Restarted && !l.held():
+		case in.Leased && l.Exclusive && l.held():
+			t.decideOn(n, in.Node, VerdictWait, cause,
+				fmt.Sprintf("%s may still run on %s (%s) until its lease has run out: it waits", n.path, in.Node, in.Reason))
 		case l.Phase == PhaseStopping:
 			t.ended(n, !in.Restarted)
 			t.decideOn(n, in.Node, VerdictStopped, cause, fmt.Sprintf("%s ended with %s (%s)", n.path, in.Node, in.Reason))
@@ -31,6 +37,28 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 	}
 	t.uproot(lost, renewal{stay: in.Restarted, start: "failover:" + in.Node}, cause)
 	return nil
+}
+
+// refusedDelay is how long a life waits that follows one which never began for
+// want of a lease: its node is placed again at once, and may still have none.
+const refusedDelay = time.Second
+
+// onFenced: an exclusive life was ended, or never begun, because its node's lease
+// ran out. That is a node loss of this child alone, but for the node: it may have
+// a lease again, so placement decides.
+func (t *Tree) onFenced(n *node, ev ChildEvent) {
+	l := n.life
+	if l.Phase == PhaseStopping {
+		t.stopped(n, ev)
+		return
+	}
+	r := renewal{anywhere: true, start: "failover:" + l.Node}
+	if !l.Spawned {
+		r.notBefore = t.at.Time + refusedDelay
+	}
+	l.Phase = PhasePending // over, and not yet decided on
+	t.become(n, l)
+	t.uproot([]*node{n}, r, Cause{Kind: CauseNodeLost, Path: l.Node, Detail: describe(ev)})
 }
 
 // onDrain moves every life off the node: stopped there, started elsewhere.
@@ -100,8 +128,11 @@ func (t *Tree) replant(n *node, r renewal, cause Cause) {
 	}
 	t.renew(n, r)
 	verdict, what := VerdictMove, "it moves to another node"
-	if r.stay {
+	switch {
+	case r.stay:
 		verdict, what = VerdictRestart, "it restarts there"
+	case r.anywhere:
+		verdict, what = VerdictRestart, "it restarts, there or elsewhere"
 	}
 	t.decideOn(n, host, verdict, cause, fmt.Sprintf("%s loses its place on %s (%s): %s, uncharged", n.path, host, cause.Detail, what))
 }

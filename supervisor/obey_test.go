@@ -11,7 +11,8 @@ import (
 // would when nothing goes wrong, and says what it did: place the first life that
 // waits for a node, else stop or start what a node is ordered to, in list order;
 // when all else is done, wait until the next back-off is over. New places are on
-// the given nodes; orders are obeyed on all. False: there was nothing to do.
+// the given nodes; orders are obeyed on
+// all that are not lost. False: there was nothing to do.
 func (r *rig) obey(nodes []string) (bool, string) {
 	r.Helper()
 	for _, req := range r.tree.Unplaced() {
@@ -22,6 +23,9 @@ func (r *rig) obey(nodes []string) (bool, string) {
 	}
 	var wake time.Duration
 	for _, node := range slices.Sorted(maps.Keys(r.tree.onNode)) {
+		if r.lost[node] {
+			continue
+		}
 		for _, o := range r.tree.Orders(node) {
 			status, _ := r.tree.Child(o.Path)
 			switch {
@@ -52,7 +56,7 @@ func (r *rig) choose(req Request, nodes []string) string {
 	best := ""
 	for _, node := range nodes {
 		switch {
-		case req.Only != "" && req.Only != node, slices.Contains(req.Avoid, node):
+		case req.Only != "" && req.Only != node, slices.Contains(req.Avoid, node), r.lost[node]:
 		case node == req.Last || node == req.Only:
 			return node
 		case best == "" || len(r.tree.On(node)) < len(r.tree.On(best)):

@@ -20,6 +20,7 @@ const (
 	VerdictStop     Verdict = "stop"     // a life must end
 	VerdictStopped  Verdict = "stopped"  // a life that had to end has ended
 	VerdictRemove   Verdict = "remove"   // the child left the tree
+	VerdictWait     Verdict = "wait"     // its node is lost, but its life may not be over yet
 )
 
 // Cause says what led to a decision. Path is the child or node at its root:
@@ -97,6 +98,8 @@ type Order struct {
 	Attempt     int    `json:"attempt,omitempty"`
 	// Exclusive: the life may only begin, and only go on, under the node's lease.
 	Exclusive bool `json:"exclusive,omitempty"`
+	// Generation goes with the epoch: the pair is never used twice, and grows.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 // Request is a pending life that needs a node.
@@ -139,6 +142,9 @@ type Status struct {
 	Budget     Budget        `json:"budget"`
 	Reason     string        `json:"reason,omitempty"`
 	Exclusive  bool          `json:"exclusive,omitempty"`
+	// Generation of the cluster in which the life of Epoch was ordered to start; 0
+	// if it was not yet.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 // TreeStatus sums a tree up.

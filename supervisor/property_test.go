@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -40,10 +42,12 @@ func newWalk(f failer, spec Spec) *walk {
 
 // random does one thing: most often what is ordered, else whatever may happen.
 func (w *walk) random(rt *rapid.T) {
-	switch rapid.IntRange(0, 9).Draw(rt, "do") {
+	switch rapid.IntRange(0, 10).Draw(rt, "do") {
 	case 0:
 		w.now += pauses.Draw(rt, "pause")
 		w.refresh()
+	case 10:
+		w.drawReturn(rt)
 	case 1, 2, 3, 4:
 		w.obey(allNodes)
 		w.checkGroups()
@@ -73,15 +77,16 @@ func (w *walk) try(in Input) error {
 	return err
 }
 
-// checkLeft: nothing is left on a lost node, what is left on a drained one is about
+// checkLeft: nothing is left on a lost node, but for exclusive lives while its lease
+// may hold; what is left on a drained one is about
 // to leave, and neither was charged to anyone.
 func (w *walk) checkLeft(in Input, ds []Decision) {
 	w.Helper()
 	var on []string
-	lost := false
+	lost, leased := false, false
 	switch in := in.(type) {
 	case NodeLost:
-		if lost = !in.Restarted && len(in.Keep) == 0; lost {
+		if lost, leased = !in.Restarted && len(in.Keep) == 0, in.Leased; lost {
 			on = w.tree.On(in.Node)
 		}
 	case Drain:
@@ -91,6 +96,9 @@ func (w *walk) checkLeft(in Input, ds []Decision) {
 	}
 	for _, path := range on {
 		l := &w.tree.byPath[path].life
+		if leased && l.Exclusive && l.held() {
+			continue // until the lease has run out
+		}
 		if leaves := l.Phase == PhaseStopping && !(l.Then == PhasePending && l.Stay); lost || !leaves {
 			w.Fatalf("%s is %s there after %+v", path, l.Phase, in)
 		}
@@ -223,6 +231,11 @@ func turnToStop(n *node) bool {
 // supervisor that is neither failed nor stopped runs, and nothing is left to do.
 func (w *walk) heal() {
 	w.Helper()
+	for _, node := range slices.Sorted(maps.Keys(w.lost)) {
+		if w.lost[node] {
+			w.must(NodeLost{Node: node, Reason: "its lease has run out"})
+		}
+	}
 	if w.tree.failed {
 		w.must(Start{Path: w.tree.Name(), By: "ann"})
 	}

@@ -41,7 +41,8 @@ func drawSpec(rt *rapid.T) Spec {
 	left := 12
 	return Spec{
 		Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt),
-		Children: drawChildren(rt, 1, &left),
+		Exclusive: rapid.IntRange(0, 7).Draw(rt, "exclusive") == 0,
+		Children:  drawChildren(rt, 1, &left),
 	}
 }
 
@@ -59,7 +60,7 @@ func drawChildren(rt *rapid.T, depth int, left *int) []ChildSpec {
 }
 
 func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
-	c := ChildSpec{ID: id, RestartType: restartTypes.Draw(rt, "type")}
+	c := ChildSpec{ID: id, RestartType: restartTypes.Draw(rt, "type"), Exclusive: rapid.IntRange(0, 2).Draw(rt, "exclusive") == 0}
 	if rapid.IntRange(0, 3).Draw(rt, "override") == 0 {
 		n := rapid.IntRange(0, 5).Draw(rt, "max_restarts")
 		c.MaxRestarts = &n
@@ -99,7 +100,9 @@ func (r *rig) drawEpoch(rt *rapid.T, path string) Epoch {
 func (r *rig) drawEvent(rt *rapid.T) Input {
 	ev := ChildEvent{Path: r.drawPath(rt)}
 	ev.Epoch = r.drawEpoch(rt, ev.Path)
-	switch rapid.IntRange(0, 7).Draw(rt, "event") {
+	switch rapid.IntRange(0, 8).Draw(rt, "event") {
+	case 8:
+		ev.Type = EventFenced
 	case 0:
 		ev.Type, ev.PID = EventSpawned, 5
 	case 1, 2:
@@ -118,12 +121,29 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 
 func (r *rig) drawLoss(rt *rapid.T) Input {
 	in := NodeLost{Node: anyNode.Draw(rt, "node"), Reason: "silent", Restarted: rapid.Bool().Draw(rt, "restarted")}
+	in.Leased = !in.Restarted && rapid.Bool().Draw(rt, "leased")
 	for _, path := range r.tree.On(in.Node) {
 		if rapid.IntRange(0, 2).Draw(rt, "keep") == 0 {
 			in.Keep = append(in.Keep, Ref{path, r.drawEpoch(rt, path)})
 		}
 	}
 	return in
+}
+
+// drawReturn lets a lost node come back before it is fenced: its agent goes on, or
+// says what it still holds.
+func (w *walk) drawReturn(rt *rapid.T) {
+	for _, node := range slices.Sorted(maps.Keys(w.lost)) {
+		if !w.lost[node] || rapid.Bool().Draw(rt, "stays away") {
+			continue
+		}
+		w.lost[node] = false
+		if rapid.Bool().Draw(rt, "restarted") {
+			in := w.drawLoss(rt).(NodeLost)
+			in.Node, in.Restarted, in.Leased = node, true, false
+			_ = w.try(in)
+		}
+	}
 }
 
 func (r *rig) drawVerb(rt *rapid.T) Input {

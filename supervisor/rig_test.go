@@ -31,6 +31,8 @@ type rig struct {
 	lives map[string][]Epoch
 	// charges are the times charged to each path, and never pruned.
 	charges map[string][]time.Duration
+	// lost are the nodes that were lost and whose lease may hold: nobody obeys there.
+	lost map[string]bool
 }
 
 // entry is one input as the log holds it.
@@ -46,7 +48,7 @@ func newRig(f failer, spec Spec) (*rig, error) {
 	}
 	r := &rig{
 		failer: f, tree: tree,
-		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration),
+		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration), lost: make(map[string]bool),
 	}
 	r.refresh()
 	return r, nil
@@ -127,9 +129,9 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	r.Helper()
 	r.index++
 	r.last = in
-	at := Stamp{Index: r.index, Time: r.now}
+	at := Stamp{Index: r.index, Time: r.now, Generation: 1 + r.index/64}
 	r.log = append(r.log, entry{in, at})
-	before, seen := brief(r, r.tree), views(r.tree)
+	before, seen, bound := brief(r, r.tree), views(r.tree), leased(r.tree)
 	ds, err := r.tree.Step(in, at)
 	twinDs, twinErr := r.twin.Step(in, at)
 	after := brief(r, r.tree)
@@ -145,10 +147,51 @@ func (r *rig) step(in Input) ([]Decision, error) {
 		r.Fatalf("a restored tree answers %+v otherwise (P8):\n%v %+v %v\n%v %+v %v\n%s\n%s",
 			in, err, ds, changed, twinErr, twinDs, twinChanged, after, brief(r, r.twin))
 	}
+	if lost, ok := in.(NodeLost); ok && (lost.Leased || r.lost[lost.Node]) {
+		r.lost[lost.Node] = lost.Leased
+	}
+	r.checkLeased(bound, in)
 	r.checkChanged(seen, changed)
 	r.checkDecisions(ds, at)
 	r.checkTree()
 	return ds, err
+}
+
+// leased are the exclusive lives that may have a process, and their nodes.
+func leased(t *Tree) map[Ref]string {
+	lives := make(map[Ref]string)
+	for path, n := range t.byPath {
+		if n.life.Exclusive && n.life.held() {
+			lives[Ref{path, n.life.Epoch}] = n.life.Node
+		}
+	}
+	return lives
+}
+
+// checkLeased: an exclusive life that may have a process is over, and followed by
+// another, only once its agent has said so, or its node is lost without a lease
+// (P13).
+func (r *rig) checkLeased(before map[Ref]string, in Input) {
+	r.Helper()
+	after := leased(r.tree)
+	for ref, host := range before {
+		if now, still := after[ref]; still {
+			if now != host {
+				r.Fatalf("the exclusive life %v went from %s to %s", ref, host, now)
+			}
+			continue
+		}
+		over := false
+		switch in := in.(type) {
+		case ChildEvent:
+			over = in.Path == ref.Path && in.Epoch == ref.Epoch && in.Type != EventSpawned && in.Type != EventStarted
+		case NodeLost:
+			over = in.Node == host && !in.Leased && !slices.Contains(in.Keep, ref)
+		}
+		if !over {
+			r.Fatalf("the exclusive life %v on %s is taken to be over after %+v (P13)", ref, host, in)
+		}
+	}
 }
 
 func sortedChanges(t *Tree) []string {

@@ -16,7 +16,8 @@ import (
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
 // The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= detail=()],
-// exit PATH, stopped PATH, lose NODE [restarted keep=(PATH,..)].
+// exit PATH, stopped PATH, fenced PATH, lose NODE [leased restarted keep=(PATH,..)],
+// back NODE (it is not lost any more).
 // The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE.
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE, why PATH,
 // gone, stale (the last input again), late PATH (a crash of the life before), restore.
@@ -98,6 +99,9 @@ func (s *script) command(d *datadriven.TestData, cmd string, args []datadriven.C
 		return fmt.Sprintf("%v\n", s.tree.Gone())
 	case "why":
 		return s.why(a.first())
+	case "back":
+		delete(s.lost, a.first())
+		return ""
 	case "stale":
 		return s.input(s.last)
 	case "restore":
@@ -128,6 +132,8 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return ChildEvent{Path: path, Epoch: lives[len(lives)-2], Type: EventExited, Reason: ExitError, Code: 1}
 	case "exit", "stopped":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal}
+	case "fenced":
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventFenced}
 	case "lose":
 		return s.loss(path, a)
 	case "drain":
@@ -177,7 +183,10 @@ func (s *script) crash(path string, a arguments) Input {
 }
 
 func (s *script) loss(node string, a arguments) Input {
-	in := NodeLost{Node: node, Reason: "silent for 3s"}
+	in := NodeLost{Node: node, Reason: "silent for 3s", Leased: a.has("leased")}
+	if s.lost[node] {
+		in.Reason = "its lease has run out"
+	}
 	if a.has("restarted") {
 		in.Restarted, in.Reason = true, "its agent restarted"
 	}
@@ -234,6 +243,9 @@ func (s *script) status() string {
 		if c.Node != "" {
 			fmt.Fprintf(&out, " on %s", c.Node)
 		}
+		if c.Exclusive {
+			out.WriteString(", exclusive")
+		}
 		if c.Restarts+c.Moves > 0 {
 			fmt.Fprintf(&out, ", restarts %d, moves %d", c.Restarts, c.Moves)
 		}
@@ -251,6 +263,9 @@ func (s *script) orders(node string) string {
 		fmt.Fprintf(&out, "%s %s", o.Action, o.Path)
 		if o.Action == Run {
 			fmt.Fprintf(&out, " (%s, attempt %d)", o.StartReason, o.Attempt)
+		}
+		if o.Exclusive {
+			out.WriteString(" exclusive")
 		}
 		if o.NotBefore > 0 {
 			fmt.Fprintf(&out, " not before %v", o.NotBefore)

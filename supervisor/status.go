@@ -11,7 +11,10 @@ func (t *Tree) Spec() Spec { return t.spec }
 // order is what n's node must make true for it now.
 func (n *node) order() (string, Order, bool) {
 	l := &n.life
-	o := Order{Ref: Ref{n.path, l.Epoch}, Program: n.spec.Program, StartReason: l.Start, Attempt: l.Restarts}
+	o := Order{
+		Ref: Ref{n.path, l.Epoch}, Program: n.spec.Program, StartReason: l.Start, Attempt: l.Restarts,
+		Exclusive: l.Exclusive, Generation: l.Generation,
+	}
 	switch {
 	case l.Phase == PhaseStarting && l.Released:
 		o.Action, o.NotBefore = Run, l.NotBefore
@@ -143,6 +146,7 @@ func (n *node) status() Status {
 	s := Status{
 		Path: n.path, Phase: l.Phase, Node: l.Node, Epoch: l.Epoch, Restarts: l.Restarts, Moves: l.Moves,
 		Since: l.Since, Budget: n.budget(), Reason: l.Reason,
+		Exclusive: n.exclusive || l.Exclusive, Generation: l.Generation,
 	}
 	if !n.worker() {
 		s.Supervisor, s.Phase = true, n.phase()

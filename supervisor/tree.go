@@ -48,6 +48,8 @@ type node struct {
 	strategy Strategy
 	policy   RestartPolicy
 	pos, ord int // place among its siblings, and in the whole tree
+	// exclusive: by its own spec or by that of a supervisor above.
+	exclusive bool
 
 	// window holds the times of the restarts charged to this child, oldest
 	// first; pruned when the next one is charged.
@@ -100,6 +102,12 @@ type life struct {
 	Then Phase `json:"then,omitempty"`
 	Stay bool  `json:"stay,omitempty"`
 
+	// Exclusive lives began, or are to begin, under a lease. It is of the life and
+	// not of the child: a new spec does not change what runs already.
+	Exclusive bool `json:"exclusive,omitempty"`
+	// Generation of the cluster when the order to start was given; 0 before that.
+	Generation uint64 `json:"generation,omitempty"`
+
 	Restarts int `json:"restarts,omitempty"`
 	Moves    int `json:"moves,omitempty"`
 	// Crashes counts crashes in a row on one node.
@@ -137,6 +145,7 @@ func NewTree(spec Spec) (*Tree, error) {
 	t := empty(spec)
 	t.root = t.build(spec.Name, nil, nil, spec.Children)
 	t.root.strategy, t.root.policy = spec.Strategy, spec.RestartPolicy
+	t.root.inherit(spec.Exclusive)
 	t.number()
 	return t, nil
 }
@@ -163,6 +172,14 @@ func (t *Tree) build(path string, parent *node, spec *ChildSpec, children []Chil
 		n.children = append(n.children, t.build(path+"/"+c.ID, n, c, c.Children))
 	}
 	return n
+}
+
+// inherit makes n and all below it exclusive if a supervisor above is, or itself.
+func (n *node) inherit(above bool) {
+	n.exclusive = above || n.spec != nil && n.spec.Exclusive
+	for _, c := range n.children {
+		c.inherit(n.exclusive)
+	}
 }
 
 // number gives every node its place among siblings and in start order.
