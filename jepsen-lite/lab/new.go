@@ -40,5 +40,9 @@ func New(cfg Config) (Lab, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	switch cfg.Backend {
+	case "netns", "loopback":
+		return newProcs(cfg)
+	}
 	return nil, unable("there is no back-end %q", cfg.Backend)
 }
