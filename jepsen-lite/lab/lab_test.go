@@ -153,7 +153,9 @@ func TestNetns(t *testing.T) {
 			t.Error("it has not left")
 		}
 	})
+	at := time.Now()
 	must(t, l.Close())
+	t.Logf("closed after %v", time.Since(at))
 	if _, err := os.Stat(l.Witness().Here); err == nil {
 		t.Error("the lab's folder is there after it was closed")
 	}

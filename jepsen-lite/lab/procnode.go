@@ -23,7 +23,6 @@ type procNode struct {
 	ns            *vswitch.Namespace // nil on loopback
 	http          *http.Client
 	disk          *disk
-	clock         *clockFile // nil without CanClock
 
 	mu     sync.Mutex
 	keeper Proc
@@ -67,12 +66,7 @@ func (n *procNode) Disk() Disk {
 }
 
 // Clock implements Node.
-func (n *procNode) Clock() Clock {
-	if n.clock == nil {
-		return nil
-	}
-	return n.clock
-}
+func (n *procNode) Clock() Clock { return nil }
 
 // Start implements Node.
 func (n *procNode) Start(context.Context) error {
@@ -88,9 +82,6 @@ func (n *procNode) Start(context.Context) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = os.Environ()
-	if n.clock != nil {
-		cmd.Env = append(cmd.Env, n.clock.env())
-	}
 	if err := n.lab.thread.start(cmd, n.ns); err != nil {
 		return fmt.Errorf("cannot start %s: %w", n.name, err)
 	}

@@ -94,11 +94,7 @@ func (l *procs) binary(ctx context.Context) error {
 		return err
 	}
 	l.cfg.Binary = filepath.Join(l.base.dir, "selfware-node")
-	flags, err := l.clockFlags()
-	if err != nil {
-		return err
-	}
-	return Build(ctx, l.cfg.Binary, l.cfg.Tags, flags...)
+	return Build(ctx, l.cfg.Binary, l.cfg.Tags)
 }
 
 // add prepares a node and starts it; all but the first join the first that runs.
@@ -143,7 +139,7 @@ func (l *procs) door() string {
 	return ""
 }
 
-// prepare gives a node its place: network, disk, clock.
+// prepare gives a node its place: network and disk.
 func (l *procs) prepare(number int) (*procNode, error) {
 	n := &procNode{
 		lab: l, name: "n" + strconv.Itoa(number), ip: l.address(number),
@@ -162,7 +158,7 @@ func (l *procs) prepare(number int) (*procNode, error) {
 	n.http = &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: 64, DisableCompression: true, DialContext: n.dial,
 	}}
-	return n, l.giveClock(n)
+	return n, nil
 }
 
 func (l *procs) address(number int) string {
@@ -344,6 +340,9 @@ func newProcs(cfg Config) (Lab, error) {
 		l.sw = newSwitch(cfg.Seed)
 		l.can |= CanCut | CanShape
 	}
+	if cfg.Clocks {
+		return nil, unable("there is no build whose clocks can be set wrong")
+	}
 	if cfg.PowerCuts && !root {
 		return nil, unable("disk images need root")
 	}
@@ -356,9 +355,6 @@ func newProcs(cfg Config) (Lab, error) {
 	}
 	if cfg.PowerCuts {
 		l.can |= CanPowerCut
-	}
-	if cfg.Clocks {
-		l.can |= CanClock
 	}
 	if canTrace() {
 		l.can |= CanDiskError
@@ -374,6 +370,6 @@ func canTrace() bool {
 }
 
 // Upgrade implements Lab.
-func (l *procs) Upgrade(ctx context.Context, node Node) error {
-	return unable("not yet")
+func (l *procs) Upgrade(context.Context, Node) error {
+	return unable("the binary cannot be replaced while its children run")
 }
