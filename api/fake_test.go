@@ -332,7 +332,7 @@ func (m *member) RestoreSnapshot(_ context.Context, data []byte) error {
 	if !m.Leads() {
 		return cluster.ErrNotLeader
 	}
-	image, err := m.machine.Successor(data)
+	image, err := m.machine.Successor(data, 0, 0)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (n *Node) Leave(ctx context.Context, key, request string) error {
 	}
 	if node.State != fsm.NodeGone {
 		if _, err := n.Submit(ctx, fsm.Command{
-			Type: fsm.TypeNodeLeft, Request: request, Node: &fsm.NodeRef{ID: node.ID, Reason: "asked to leave"},
+			Type: fsm.TypeNodeLeft, Request: request, Node: &fsm.NodeRef{ID: node.ID, Reason: "asked to leave", Leased: true},
 		}); err != nil {
 			return err
 		}
@@ -95,13 +95,21 @@ func (n *Node) SaveSnapshot(ctx context.Context) ([]byte, error) {
 
 // RestoreSnapshot puts back a saved state on all replicas. Epochs and cluster
 // time go on from the present state, in a new generation, so that no life of
-// the discarded time can be taken for one of the restored. Leader only.
+// the discarded time can be taken for one of the restored. Exclusive children
+// that are not where the restored state has them begin only when the leases of the
+// discarded time have run out. Leader only.
 func (n *Node) RestoreSnapshot(ctx context.Context, data []byte) error {
 	l := n.leading.Load()
 	if l == nil {
 		return n.notLeader()
 	}
-	image, err := n.rep.m.Successor(data)
+	// First no more grants, then the time: every lease that was granted has begun by
+	// now, and ends within the quarantine that the restored state imposes.
+	n.restoring.Add(1)
+	defer n.restoring.Add(-1)
+	var wait time.Duration
+	n.rep.m.View(func(v fsm.View) { wait = leasesOf(v) })
+	image, err := n.rep.m.Successor(data, l.now(), wait)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func TestChecksumsAgree(t *testing.T) {
 func TestDivergedFollower(t *testing.T) {
 	inLab(t, func(l *lab) {
 		x := newTrio(l)
-		x.nodes[1].rep.m.Raise()
+		x.nodes[1].rep.m.Raise(0)
 		x.work(25)
 		x.until("the follower halts", func() bool { return len(x.halted()) > 0 })
 		time.Sleep(time.Minute)
@@ -154,7 +154,7 @@ func TestDivergedFollower(t *testing.T) {
 func TestDivergedLeader(t *testing.T) {
 	inLab(t, func(l *lab) {
 		x := newTrio(l)
-		x.nodes[0].rep.m.Raise()
+		x.nodes[0].rep.m.Raise(0)
 		x.work(25)
 		x.until("the leader halts", func() bool { return len(x.halted()) > 0 })
 		time.Sleep(time.Minute)

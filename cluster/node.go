@@ -34,6 +34,8 @@ type Node struct {
 
 	// leading is set while this node leads and has caught up with its log.
 	leading atomic.Pointer[leader]
+	// restoring counts the restores under way here: no lease is granted meanwhile.
+	restoring atomic.Int32
 	// inbox takes sessions that this process opens to itself.
 	inbox chan net.Conn
 	// hint is the leader a redirect named, turn picks whom to ask without one.

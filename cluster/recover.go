@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -14,8 +15,9 @@ import (
 // Recover makes the node whose store this is the only voter of its cluster, for
 // when the majority is lost for good. Entries that were not committed yet become
 // committed; what only the lost nodes had is gone. The generation rises, so no
-// epoch of before is ever used again. The node must not run. Every other node
-// must join again with an empty data dir.
+// epoch of before is ever used again, and exclusive children begin only when the
+// leases that the lost leader may have granted have run out. The node must not run.
+// Every other node must join again with an empty data dir.
 func Recover(store *raftstore.Store, id, addr string) error {
 	m := &recovery{replica: newReplica(func(error) {})}
 	c := raft.DefaultConfig()
@@ -50,7 +52,9 @@ func (r *recovery) Snapshot() (raft.FSMSnapshot, error) {
 	if r.failed != nil {
 		return nil, r.failed
 	}
-	r.m.Raise()
+	var wait time.Duration
+	r.m.View(func(v fsm.View) { wait = leasesOf(v) })
+	r.m.Raise(wait)
 	return r.replica.Snapshot()
 }
 

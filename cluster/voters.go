@@ -170,6 +170,9 @@ func (l *leader) carryOut(c change) error {
 func (l *leader) candidates() []candidate {
 	all := make(map[string]*candidate)
 	for _, n := range l.nodes() {
+		if n.Succeeded {
+			continue // kept for its exclusive children alone
+		}
 		all[n.ID] = &candidate{id: n.ID, addr: n.Address, known: true, left: n.State == fsm.NodeGone}
 	}
 	for _, s := range l.n.Servers() {

@@ -106,7 +106,8 @@ func everything(v View) map[string]told {
 }
 
 // checkOrders: over all nodes every life that a node holds is ordered exactly
-// once, and a node that is not alive has no order and nothing in use.
+// once. A node that is not alive has nothing in use and no order, but for exclusive
+// lives until it is fenced; no node that holds one is unknown.
 func checkOrders(f failer, m *Machine) {
 	f.Helper()
 	m.View(func(v View) {
@@ -114,8 +115,12 @@ func checkOrders(f failer, m *Machine) {
 		for _, id := range append(slices.Clone(nodeIDs), "n9") {
 			orders := v.Orders(id)
 			n, err := v.Node(id)
-			if dead := err != nil || n.ID != id || n.State != NodeAlive; dead && (len(orders) > 0 || v.Used(id) != Used{}) {
+			known := err == nil && n.ID == id
+			if over := !known || n.State != NodeAlive && n.Fenced; over && (len(orders) > 0 || v.Used(id) != Used{}) {
 				f.Fatalf("index %d: %s is not alive, has orders %+v and use %+v", v.Index(), id, orders, v.Used(id))
+			}
+			if known && n.Unfenced() {
+				checkUnfenced(f, v, n, orders)
 			}
 			for _, o := range orders {
 				if seen[o.Path] != "" {
@@ -128,6 +133,18 @@ func checkOrders(f failer, m *Machine) {
 			f.Fatalf("index %d: ordered are %v, held %v", v.Index(), seen, held)
 		}
 	})
+}
+
+// checkUnfenced: what a node in limbo holds is exclusive. It is listed for who is to
+// fence it.
+func checkUnfenced(f failer, v View, n *Node, orders []supervisor.Order) {
+	f.Helper()
+	if !slices.ContainsFunc(v.Unfenced(), func(u *Node) bool { return u.ID == n.ID }) {
+		f.Fatalf("index %d: %s is not fenced and not listed", v.Index(), n.ID)
+	}
+	if v.Used(n.ID).Children != len(orders) {
+		f.Fatalf("index %d: %s is not alive, has orders %+v and use %+v", v.Index(), n.ID, orders, v.Used(n.ID))
+	}
 }
 
 // heldLives maps every path that a process may exist for to its node.

@@ -48,7 +48,7 @@ func TestChecksum(t *testing.T) {
 	if err := h.both(other, checksum(first)); err != nil || h.m.Agreed() != first.Index || other.m.Agreed() != first.Index {
 		t.Fatalf("equal at %d: %v, agreed at %d and %d", first.Index, err, h.m.Agreed(), other.m.Agreed())
 	}
-	other.m.Raise() // a bit that flipped in memory
+	other.m.Raise(0) // a bit that flipped in memory
 	if err := h.both(other, checksum(h.sum())); err != nil {
 		t.Fatalf("the hash of before it differed: %v", err)
 	}

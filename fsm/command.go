@@ -43,7 +43,7 @@ type Command struct {
 	Events []supervisor.ChildEvent `cbor:"11,keyasint,omitempty"`
 	Assign []supervisor.Assign     `cbor:"12,keyasint,omitempty"`
 	Up     *NodeUp                 `cbor:"13,keyasint,omitempty"`
-	Node   *NodeRef                `cbor:"14,keyasint,omitempty"` // lost, left, drain
+	Node   *NodeRef                `cbor:"14,keyasint,omitempty"` // lost, fenced, left, drain
 	Tree   *supervisor.Spec        `cbor:"15,keyasint,omitempty"`
 	Name   string                  `cbor:"16,keyasint,omitempty"` // of the tree to delete
 	Verb   *Verb                   `cbor:"17,keyasint,omitempty"`
@@ -167,7 +167,7 @@ func (c *Command) known() error {
 		ok = c.Init != nil
 	case TypeNodeUp:
 		ok = c.Up != nil
-	case TypeNodeLost, TypeNodeLeft, TypeDrain:
+	case TypeNodeLost, TypeNodeLeft, TypeNodeFenced, TypeDrain:
 		ok = c.Node != nil
 	case TypeApplyTree:
 		ok = c.Tree != nil

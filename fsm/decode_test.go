@@ -56,6 +56,7 @@ func TestUnknownEntries(t *testing.T) {
 		"up without a body":       {entry(Command{Type: TypeNodeUp}), "without its body"},
 		"lost without a body":     {entry(Command{Type: TypeNodeLost}), "without its body"},
 		"left without a body":     {entry(Command{Type: TypeNodeLeft}), "without its body"},
+		"fenced without a body":   {entry(Command{Type: TypeNodeFenced}), "without its body"},
 		"drain without a body":    {entry(Command{Type: TypeDrain}), "without its body"},
 		"tree without a body":     {entry(Command{Type: TypeApplyTree}), "without its body"},
 		"verb without a body":     {entry(Command{Type: TypeVerb}), "without its body"},
@@ -154,7 +155,7 @@ func richEntry(t *testing.T) []byte {
 	ref := supervisor.Ref{Path: "shop/a", Epoch: 7}
 	return encoded(t, Entry{Time: time.Hour, Wall: 99, Commands: []Command{
 		initial("c", 1), event(ref, supervisor.EventExited), assign(ref, "n1"), nodeUp("n3", 1, ref), lost("n2", 1),
-		left("n1"), drain("n1", true), applyTree(tree("mall", "a", "b")), deleteTree("shop"), verb("move", "shop/a", "n2").with("r"),
+		left("n1"), leased(lost("n3", 1)), fenced("n3", 1), drain("n1", true), applyTree(tree("mall", "a", "b")), deleteTree("shop"), verb("move", "shop/a", "n2").with("r"),
 	}})
 }
 
@@ -213,7 +214,7 @@ func TestBadSnapshots(t *testing.T) {
 		}
 		spoil(&snap)
 		untouched(t, h, what, func() error { return h.m.Restore(raw(t, snap)) })
-		untouched(t, h, what, func() error { _, err := h.m.Successor(raw(t, snap)); return err })
+		untouched(t, h, what, func() error { _, err := h.m.Successor(raw(t, snap), 0, 0); return err })
 	}
 	for _, garbage := range []string{"", "\x00", "\xff", "selfware", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "\xa1\x09\x9a\x00\x3f\xff\xff"} {
 		untouched(t, h, "garbage", func() error { return h.m.Restore([]byte(garbage)) })

@@ -10,6 +10,25 @@
 // epoch or the boot they were made for, and those of users carry a request id,
 // so that a repeat after an ambiguous error changes nothing (P7).
 //
+// # Nodes and their leases
+//
+// A node that is lost, or has left, may go on running exclusive children until its
+// lease has run out; only the leader can tell when (package cluster). Until it says
+// so with TypeNodeFenced, the node is unfenced: the exclusive lives that it may have
+// are ordered there and nowhere else, and its record is kept, under its id, even if
+// a node on a fresh disk has taken its name. A node that has none is fenced as it is
+// lost. One that comes back before is asked what it still has, and goes on with it.
+//
+// # Generations
+//
+// A restore and a forced recovery discard a time in which lives may have begun, and
+// after a recovery the indexes of that time are used again. Both begin a generation.
+// A life carries the generation in which its order to start was given, so of two
+// lives of a child the later one has the greater (generation, epoch), in whatever
+// time it began. No node's boot is known in a new generation: each must say what it
+// holds. Exclusive lives of the discarded time end for want of a lease, so a
+// quarantine is set, before the end of which no lease may be granted.
+//
 // # Faults
 //
 //   - An entry of an unknown schema, command type or field: Apply returns an error

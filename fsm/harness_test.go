@@ -159,6 +159,16 @@ func lost(id string, seq uint64) Command {
 	return Command{Type: TypeNodeLost, Node: &NodeRef{ID: id, Boot: boot(id, seq), Reason: "silent"}}
 }
 
+// leased lets the lease of a lost node, or of one that leaves, hold on.
+func leased(c Command) Command {
+	c.Node.Leased = true
+	return c
+}
+
+func fenced(id string, seq uint64) Command {
+	return Command{Type: TypeNodeFenced, Node: &NodeRef{ID: id, Boot: boot(id, seq)}}
+}
+
 func left(id string) Command {
 	return Command{Type: TypeNodeLeft, Node: &NodeRef{ID: id, Reason: "asked to"}}
 }

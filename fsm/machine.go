@@ -54,6 +54,7 @@ type state struct {
 	trees      map[string]*supervisor.Tree
 	records    []Record
 	lost       mark // of the stream, before records
+	quarantine time.Duration
 	requests   []request
 
 	// Derived: what every path has of a node, and what waits for one.
@@ -147,6 +148,8 @@ func (s *state) do(c *Command) Result {
 		return s.nodeLost(c.Node)
 	case TypeNodeLeft:
 		return s.nodeLeft(c.Node)
+	case TypeNodeFenced:
+		return s.nodeFenced(c.Node)
 	case TypeDrain:
 		return s.drain(c.Node, c.By)
 	case TypeApplyTree:
@@ -180,7 +183,7 @@ func (s *state) step(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Deci
 // stepHere is step without the advance: the trees may share a stamp, the inputs
 // of one tree may not.
 func (s *state) stepHere(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Decision, error) {
-	ds, err := t.Step(in, supervisor.Stamp{Index: s.index, Pos: s.pos, Time: s.clock})
+	ds, err := t.Step(in, supervisor.Stamp{Index: s.index, Pos: s.pos, Time: s.clock, Generation: s.generation})
 	for i := range ds {
 		s.record(Record{Kind: KindDecision, Decision: &ds[i], Sentence: ds[i].Sentence})
 	}

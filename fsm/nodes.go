@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -25,10 +26,19 @@ type Node struct {
 	Draining bool          `cbor:"draining,omitempty"`
 	Since    time.Duration `cbor:"since"` // cluster time of the last change of State
 	Reason   string        `cbor:"reason,omitempty"`
+	// Fenced, of a lost node and one that left: no exclusive life is left there.
+	Fenced bool `cbor:"fenced,omitempty"`
+	// Succeeded: a node with a fresh data dir bears the name now. The record is
+	// kept until the node is fenced.
+	Succeeded bool `cbor:"succeeded,omitempty"`
 }
 
 // Eligible: children may be placed there.
 func (n *Node) Eligible() bool { return n.State == NodeAlive && !n.Draining }
+
+// Unfenced: the node is not in the cluster any more, and exclusive children may yet
+// run there, until its lease has run out.
+func (n *Node) Unfenced() bool { return n.State != NodeAlive && !n.Fenced }
 
 // Used is what the children of a node take of it.
 type Used struct {
@@ -42,8 +52,9 @@ type place struct {
 	cpu, memory int64
 }
 
-// nodeUp enters a node, or brings it back. A new boot means that its agent
-// began anew: lives it does not hold any more are over, uncharged.
+// nodeUp enters a node, or brings it back; then it goes on with the lives that it
+// was not fenced from yet. A new boot means that its agent began anew: lives it
+// does not hold any more are over, uncharged.
 func (s *state) nodeUp(in *NodeUp) Result {
 	old := s.nodes[in.Node.ID]
 	if err := s.admissible(old, in.Node); err != nil {
@@ -66,6 +77,8 @@ func (s *state) nodeUp(in *NodeUp) Result {
 		s.recordNode(n, "is back")
 	case old.Boot != n.Boot:
 		s.recordNode(n, "has restarted")
+	}
+	if old != nil && old.Boot != n.Boot && !old.Fenced {
 		res.Decisions = s.eachTree(supervisor.NodeLost{
 			Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true,
 		})
@@ -86,23 +99,41 @@ func (s *state) admissible(old *Node, n link.Node) error {
 		return fmt.Errorf("%w: node id %s runs twice; was its data dir copied? Give the copy a fresh data dir", supervisor.ErrRefused, n.ID)
 	}
 	other := s.named(n.Name)
-	switch {
-	case other != nil && other.ID == n.ID:
-	case other != nil && other.State == NodeAlive:
+	if other != nil && other.ID == n.ID {
+		other = nil
+	}
+	if other != nil && other.State == NodeAlive {
 		return fmt.Errorf("%w: the name %s belongs to node %s, which is alive; choose another --name", supervisor.ErrRefused, n.Name, other.ID)
-	case other != nil:
-		delete(s.nodes, other.ID) // its successor, on a fresh disk
-	case old == nil && len(s.nodes) >= MaxNodes && !s.forgetLeft():
+	}
+	frees := other != nil && !other.Unfenced()
+	if old == nil && !frees && len(s.nodes) >= MaxNodes && !s.forgetLeft() {
 		return fmt.Errorf("%w: the cluster has %d nodes, the limit", supervisor.ErrRefused, MaxNodes)
+	}
+	if other != nil {
+		s.succeed(other)
 	}
 	return nil
 }
 
-// forgetLeft makes room by dropping the node that left first, if any has.
+// succeed lets a node on a fresh disk take the name of one that is not in the
+// cluster any more. As long as that one may run exclusive children it is kept,
+// under its id: its successor does not answer for it.
+func (s *state) succeed(old *Node) {
+	if !old.Unfenced() {
+		delete(s.nodes, old.ID)
+		return
+	}
+	next := *old
+	next.Succeeded = true
+	s.nodes[old.ID] = &next
+}
+
+// forgetLeft makes room by dropping the node that left first, if any has and
+// nothing can run there any more.
 func (s *state) forgetLeft() bool {
 	var first *Node
 	for _, id := range s.nodeIDs() {
-		if n := s.nodes[id]; n.State == NodeGone && (first == nil || n.Since < first.Since) {
+		if n := s.nodes[id]; n.State == NodeGone && n.Fenced && (first == nil || n.Since < first.Since) {
 			first = n
 		}
 	}
@@ -113,10 +144,11 @@ func (s *state) forgetLeft() bool {
 	return true
 }
 
-// named gives the node of that name, or nil: names are unique.
+// named gives the node of that name, or nil: names are unique, but for nodes that
+// were succeeded.
 func (s *state) named(name string) *Node {
 	for _, n := range s.nodes { // order-free: names are unique
-		if n.Name == name {
+		if n.Name == name && !n.Succeeded {
 			return n
 		}
 	}
@@ -128,7 +160,7 @@ func (s *state) nodeLost(in *NodeRef) Result {
 	if n == nil || n.Boot != in.Boot || n.State != NodeAlive {
 		return Result{Err: supervisor.ErrStale}
 	}
-	return s.leave(n, NodeDown, in.Reason)
+	return s.leave(n, NodeDown, in)
 }
 
 func (s *state) nodeLeft(in *NodeRef) Result {
@@ -139,20 +171,60 @@ func (s *state) nodeLeft(in *NodeRef) Result {
 	if n.State == NodeGone {
 		return Result{Err: supervisor.ErrStale}
 	}
-	return s.leave(n, NodeGone, in.Reason)
+	return s.leave(n, NodeGone, in)
 }
 
-func (s *state) leave(n *Node, to NodeState, reason string) Result {
-	alive := n.State == NodeAlive
+// leave takes a node out of the cluster, for now or for good. While its lease may
+// hold, the exclusive lives that it may have stay there; a node that has none is
+// fenced as it is.
+func (s *state) leave(n *Node, to NodeState, in *NodeRef) Result {
 	next := *n
-	next.State, next.Since, next.Reason = to, s.clock, reason
+	next.State, next.Since, next.Reason = to, s.clock, in.Reason
 	s.nodes[n.ID] = &next
 	s.nodesChanged = true
-	s.recordNode(&next, fmt.Sprintf("is %s (%s)", to, reason))
-	if !alive {
-		return Result{}
+	s.recordNode(&next, fmt.Sprintf("is %s (%s)", to, in.Reason))
+	var res Result
+	if n.State == NodeAlive || n.Unfenced() && !in.Leased {
+		res.Decisions = s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: in.Reason, Leased: in.Leased})
 	}
-	return Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason})}
+	next.Fenced = n.Fenced || !s.leased(n.ID)
+	s.drop(&next)
+	return res
+}
+
+// leased: exclusive lives may run on the node.
+func (s *state) leased(id string) bool {
+	for _, t := range s.trees { // order-free: any of them
+		if t.Leased(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// drop forgets a node once nothing of it is left and another bears its name.
+func (s *state) drop(n *Node) {
+	if n.Succeeded && !n.Unfenced() {
+		delete(s.nodes, n.ID)
+	}
+}
+
+// nodeFenced ends the exclusive lives of a node that is not in the cluster any
+// more: its lease has surely run out.
+func (s *state) nodeFenced(in *NodeRef) Result {
+	n := s.nodes[in.ID]
+	if n == nil || n.Boot != in.Boot || !n.Unfenced() {
+		return Result{Err: supervisor.ErrStale}
+	}
+	next := *n
+	next.Fenced = true
+	s.nodes[n.ID] = &next
+	s.nodesChanged = true
+	reason := cmp.Or(in.Reason, "its lease has run out")
+	s.recordNode(&next, "is fenced: no exclusive child runs there any more ("+reason+")")
+	res := Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason})}
+	s.drop(&next)
+	return res
 }
 
 func (s *state) drain(in *NodeRef, by string) Result {

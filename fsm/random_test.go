@@ -94,10 +94,15 @@ func (w *walk) command(rt *rapid.T) Command {
 		return w.drawUp(rt)
 	case 3, 4:
 		id := anyID.Draw(rt, "node")
-		if rapid.IntRange(0, 5).Draw(rt, "leave") == 0 { // rarely: it is for good
-			return left(id)
+		c := lost(id, w.seqs[id]-uint64(rapid.IntRange(0, 1).Draw(rt, "old")))
+		switch rapid.IntRange(0, 8).Draw(rt, "loss") {
+		case 0: // rarely: it is for good
+			c = left(id)
+		case 1, 2:
+			return fenced(id, w.seqs[id]-uint64(rapid.IntRange(0, 3).Draw(rt, "old")/3))
 		}
-		return lost(id, w.seqs[id]-uint64(rapid.IntRange(0, 1).Draw(rt, "old")))
+		c.Node.Leased = rapid.Bool().Draw(rt, "leased")
+		return c
 	case 5:
 		return drain(anyID.Draw(rt, "node"), rapid.Bool().Draw(rt, "on"))
 	case 6, 7:
@@ -189,7 +194,9 @@ func (w *walk) drawEvents(rt *rapid.T) Command {
 	for range rapid.IntRange(1, 3).Draw(rt, "events") {
 		ref := w.drawRef(rt)
 		ev := supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch}
-		switch rapid.IntRange(0, 7).Draw(rt, "event") {
+		switch rapid.IntRange(0, 8).Draw(rt, "event") {
+		case 8:
+			ev.Type = supervisor.EventFenced
 		case 0:
 			ev.Type, ev.PID = supervisor.EventSpawned, 5
 		case 1, 2, 3:
@@ -265,6 +272,7 @@ func drawWorker(rt *rapid.T, name, id string) supervisor.ChildSpec {
 	c := worker(id)
 	c.RestartType = restartTypes.Draw(rt, "type")
 	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")
+	c.Exclusive = rapid.IntRange(0, 2).Draw(rt, "exclusive") == 0
 	c.Placement.CPU = int64(rapid.IntRange(0, 2).Draw(rt, "cpu"))
 	c.Placement.Memory = c.Placement.CPU << 20
 	if rapid.IntRange(0, 4).Draw(rt, "apart") == 0 {

@@ -14,7 +14,7 @@ func TestSuccessor(t *testing.T) {
 	old := h.snapshot()
 	h.must(deleteTree("shop"), initial("c", 4))
 	present, clock := h.snapshot(), time.Duration(h.index)*time.Second
-	image, err := h.m.Successor(old)
+	image, err := h.m.Successor(old, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestSuccessor(t *testing.T) {
 // does not hold, and charges nobody for them.
 func TestSuccessorAsksForLives(t *testing.T) {
 	h := running(t)
-	image, err := h.m.Successor(h.snapshot())
+	image, err := h.m.Successor(h.snapshot(), 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestSuccessorOfANewerSnapshot(t *testing.T) {
 	h := running(t)
 	c := h.restored()
 	c.must(initial("c", 9), initial("c", 9))
-	image, err := h.m.Successor(c.snapshot())
+	image, err := h.m.Successor(c.snapshot(), 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,18 +84,18 @@ func TestSuccessorOfAnotherCluster(t *testing.T) {
 	other := &harness{failer: t, m: New()}
 	other.must(initial("d", 1))
 	h := running(t)
-	untouched(t, h, "another cluster's snapshot", func() error { _, err := h.m.Successor(other.snapshot()); return err })
-	untouched(t, h, "an empty snapshot", func() error { _, err := h.m.Successor(snapshotOf(t, New())); return err })
+	untouched(t, h, "another cluster's snapshot", func() error { _, err := h.m.Successor(other.snapshot(), 0, 0); return err })
+	untouched(t, h, "an empty snapshot", func() error { _, err := h.m.Successor(snapshotOf(t, New()), 0, 0); return err })
 }
 
 // TestRaise: a forced recovery has a new generation, in snapshots too.
 func TestRaise(t *testing.T) {
 	h := running(t)
-	h.m.Raise()
-	h.m.Raise()
+	h.m.Raise(0)
+	h.m.Raise(0)
 	h.restored().m.View(func(v View) {
-		if v.Generation() != 3 {
-			t.Errorf("generation %d, want 3", v.Generation())
+		if v.Generation() != 2000 {
+			t.Errorf("generation %d, want 2000", v.Generation())
 		}
 	})
 }
@@ -119,5 +119,25 @@ func TestRestoreTellsAll(t *testing.T) {
 	h.must(drain("n2", true))
 	if paths, nodes := h.m.TakeChanged(); len(paths) > 0 || !nodes {
 		t.Errorf("after the drain of an idle node: %v %v", paths, nodes)
+	}
+}
+
+// TestRecoveryAfterMissedRestores: the one node that is left may have missed restores.
+// What it recovers has a generation that none of them had.
+func TestRecoveryAfterMissedRestores(t *testing.T) {
+	h := running(t)
+	behind := h.restored()
+	for range 9 {
+		image, err := h.m.Successor(h.snapshot(), 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.m.Restore(image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind.m.Raise(0)
+	if a, b := behind.m.s.generation, h.m.s.generation; a <= b {
+		t.Errorf("recovered is generation %d, lost was %d", a, b)
 	}
 }

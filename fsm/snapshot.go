@@ -27,6 +27,8 @@ type snapshot struct {
 	// The place of the last record that is forgotten; 0 if none is.
 	LostIndex uint64 `cbor:"11,keyasint,omitempty"`
 	LostN     int    `cbor:"12,keyasint,omitempty"`
+	// Quarantine is View.Quarantine.
+	Quarantine time.Duration `cbor:"13,keyasint,omitempty"`
 }
 
 // Snapshot encodes the whole state. It is consistent: Apply waits.
@@ -59,7 +61,7 @@ func (s *state) encode() ([]byte, error) {
 	snap := snapshot{
 		Schema: Schema, ClusterID: s.clusterID, Generation: s.generation, Index: s.index, Clock: s.clock,
 		Wall: s.wall, Records: s.kept(), Requests: s.requests,
-		LostIndex: lost.index, LostN: lost.n,
+		LostIndex: lost.index, LostN: lost.n, Quarantine: s.quarantine,
 	}
 	for _, id := range s.nodeIDs() {
 		snap.Nodes = append(snap.Nodes, s.nodes[id])
@@ -93,7 +95,7 @@ func load(data []byte) (state, error) {
 	}
 	s.clusterID, s.generation, s.index, s.clock = snap.ClusterID, snap.Generation, snap.Index, snap.Clock
 	s.wall, s.records, s.requests = snap.Wall, snap.Records, snap.Requests
-	s.lost = mark{snap.LostIndex, snap.LostN}
+	s.lost, s.quarantine = mark{snap.LostIndex, snap.LostN}, snap.Quarantine
 	for _, n := range snap.Nodes {
 		if n == nil {
 			return s, errors.New("cannot restore a snapshot: it holds an empty node record")
@@ -116,7 +118,10 @@ func load(data []byte) (state, error) {
 // its clock does not go back and its generation is new, so epochs made after it
 // can never equal ones made before (P1). No node's boot is known in it: each must
 // say what it holds, and lives that are not there any more begin anew, uncharged.
-func (m *Machine) Successor(data []byte) ([]byte, error) {
+// Exclusive lives that only the discarded time knows of have ended, for want of a
+// lease, when wait has passed since now, which is cluster time: so long no lease
+// is granted. The caller grants none from now until the restore is done.
+func (m *Machine) Successor(data []byte, now, wait time.Duration) ([]byte, error) {
 	s, err := load(data)
 	if err != nil {
 		return nil, err
@@ -126,16 +131,36 @@ func (m *Machine) Successor(data []byte) ([]byte, error) {
 	if s.clusterID != m.s.clusterID {
 		return nil, fmt.Errorf("cannot restore a snapshot of cluster %q: this is %q", s.clusterID, m.s.clusterID)
 	}
-	s.clock, s.generation = max(s.clock, m.s.clock), max(s.generation, m.s.generation)+1
-	for _, n := range s.nodes { // order-free: each is changed alone
-		n.Boot = ""
-	}
+	s.clock = max(s.clock, m.s.clock, now)
+	s.quarantine = max(s.quarantine, m.s.quarantine)
+	s.begin(max(s.generation, m.s.generation)+1, wait)
 	return s.encode()
 }
 
-// Raise gives the state a new generation, for a forced recovery (P1).
-func (m *Machine) Raise() {
+// Raise gives the state a new generation, for a forced recovery (P1), as Successor
+// does for a restore: it cannot know what the lost nodes decided last. Cluster time
+// stands still until there is a leader, so wait begins with the first one.
+func (m *Machine) Raise(wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.s.generation++
+	m.s.begin(Recovered(m.s.generation), wait)
+}
+
+// recoveryStep is the distance of the generations of two forced recoveries.
+const recoveryStep = 1000
+
+// Recovered is the generation that a forced recovery makes of one. It leaves a gap:
+// the node that is recovered may have missed restores, each a generation, which the
+// majority that is lost went through without it.
+func Recovered(generation uint64) uint64 { return (generation/recoveryStep + 1) * recoveryStep }
+
+// begin starts a generation. No node's boot is known in it.
+func (s *state) begin(generation uint64, wait time.Duration) {
+	s.generation, s.nodesChanged = generation, true
+	s.quarantine = max(s.quarantine, s.clock+wait)
+	for id, n := range s.nodes { // order-free: each is changed alone
+		next := *n
+		next.Boot = ""
+		s.nodes[id] = &next
+	}
 }

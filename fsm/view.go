@@ -33,8 +33,26 @@ func (v View) Wall() int64 { return v.s.wall }
 // ClusterID is empty until the cluster is initialised.
 func (v View) ClusterID() string { return v.s.clusterID }
 
-// Generation counts the forced recoveries, from 1.
+// Generation begins with 1; a restore adds one, a forced recovery goes to the next
+// thousand (see Recovered).
 func (v View) Generation() uint64 { return v.s.generation }
+
+// Quarantine is the cluster time before which no lease may be granted: until then
+// an exclusive life of a time that was discarded, by a restore or a forced recovery,
+// may still run, and no node of the present knows of it.
+func (v View) Quarantine() time.Duration { return v.s.quarantine }
+
+// Unfenced lists the nodes, by id, that are lost or have left and may run exclusive
+// children until their lease has run out.
+func (v View) Unfenced() []*Node {
+	var nodes []*Node
+	for _, id := range v.s.nodeIDs() {
+		if n := v.s.nodes[id]; n.Unfenced() {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
 
 // Nodes lists all nodes by name. The records are immutable.
 func (v View) Nodes() []*Node {

@@ -335,7 +335,7 @@ func TestRecoverAfterLostQuorum(t *testing.T) {
 		m.boot()
 		s.within(30*time.Second, "all children run on the one node", func() bool { return s.children() == "" })
 		s.view(func(v fsm.View) {
-			if v.Generation() != 2 {
+			if v.Generation() < 2 {
 				s.failf("the generation is %d", v.Generation())
 			}
 		})

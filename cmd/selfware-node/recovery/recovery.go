@@ -209,7 +209,7 @@ func (r Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "\nIf node %s is made the only voter:\n", first.Node)
 	fmt.Fprintf(w, "  - what the others acknowledged after index %d is lost; what is in this log becomes final, acknowledged or not\n", first.Index)
 	fmt.Fprint(w, "  - all other nodes must be stopped first, and join again with empty data dirs\n")
-	fmt.Fprintf(w, "  - the generation becomes %d, so no epoch of before is used again\n", r.State.Generation+1)
+	fmt.Fprintf(w, "  - the generation becomes %d, so no epoch of before is used again\n", fsm.Recovered(r.State.Generation))
 }
 
 // Write makes the node of the first dir the only voter of its cluster.

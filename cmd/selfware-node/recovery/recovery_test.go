@@ -190,7 +190,7 @@ func TestWrite(t *testing.T) {
 	}
 	var shown bytes.Buffer
 	r.Print(&shown)
-	for _, want := range []string{"last index 9 of term 2", "not here: ", "shop (1 children)", "the generation becomes 2", "after index 9 is lost"} {
+	for _, want := range []string{"last index 9 of term 2", "not here: ", "shop (1 children)", "the generation becomes 1000", "after index 9 is lost"} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, shown.String())
 		}
@@ -206,7 +206,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := after.Dirs[0]
-	if len(d.Voters) != 1 || d.Voters[0].ID != d.ID || after.State.Generation != 2 || d.Index < 9 {
+	if len(d.Voters) != 1 || d.Voters[0].ID != d.ID || after.State.Generation != 1000 || d.Index < 9 {
 		t.Errorf("after the recovery: %+v, generation %d", d, after.State.Generation)
 	}
 	if len(after.State.Trees) != 1 || after.State.Trees[0] != (TreeSize{"shop", 1}) {
