@@ -17,14 +17,17 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	out := filepath.Join(dir, "selfware-node")
 	return out, Build(context.Background(), out, "")
 })
 
+var built string // the folder of the binary, once there is one
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if out, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(out))
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }

@@ -73,6 +73,11 @@ func (n *procNode) Start(context.Context) error {
 	if _, err := n.Keeper(); err == nil {
 		return fmt.Errorf("cannot start %s: it runs", n.name)
 	}
+	if n.Boot() > 0 {
+		if err := n.ended(killLimit); err != nil {
+			return err
+		}
+	}
 	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", n.name, err)
@@ -108,12 +113,10 @@ func (n *procNode) Keeper() (Proc, error) {
 	if n.done == nil {
 		return Proc{}, errDown
 	}
-	select {
-	case <-n.done:
+	if _, err := State(n.keeper); err != nil { // sooner than done, by the reaping
 		return Proc{}, errDown
-	default:
-		return n.keeper, nil
 	}
+	return n.keeper, nil
 }
 
 // Agent implements Node.
