@@ -113,6 +113,10 @@ type NodeLost struct {
 	// Leased: the node's lease may not have run out yet, so its exclusive lives may
 	// still run and are not over. Another NodeLost, without Leased, follows.
 	Leased bool `json:"leased,omitempty"`
+	// Fenced: the node's lease has surely run out. Its exclusive lives that may
+	// have had a process are over, and nothing else changes: the node may be well
+	// otherwise.
+	Fenced bool `json:"fenced,omitempty"`
 }
 
 // Ref names a life.

@@ -11,7 +11,7 @@ import (
 // lease may hold, for exclusive ones that may have a process: they stay what they
 // are, and whoever needs them gone waits. It is not the children's fault: nothing
 // is charged, and each supervisor acts once, whatever the number of its children
-// that were there.
+// that were there. A node that is only fenced keeps all but its exclusive lives.
 func (t *Tree) onNodeLost(in NodeLost) error {
 	keep := make(map[Ref]bool, len(in.Keep))
 	for _, ref := range in.Keep {
@@ -22,6 +22,7 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 	for _, n := range t.livesOn(in.Node) {
 		l := n.life
 		switch {
+		case in.Fenced && !(l.Exclusive && l.held()):
 		case keep[Ref{n.path, l.Epoch}], in.Restarted && !l.held():
 		case in.Leased && l.Exclusive && l.held():
 			t.decideOn(n, in.Node, VerdictWait, cause,

@@ -77,6 +77,16 @@ func (w *walk) try(in Input) error {
 	return err
 }
 
+// checkFenced: no exclusive life that may have a process is left on the node.
+func (w *walk) checkFenced(in NodeLost) {
+	w.Helper()
+	for ref, host := range leased(w.tree) {
+		if host == in.Node {
+			w.Fatalf("%v may still run on %s after %+v", ref, host, in)
+		}
+	}
+}
+
 // checkLeft: nothing is left on a lost node, but for exclusive lives while its lease
 // may hold; what is left on a drained one is about
 // to leave, and neither was charged to anyone.
@@ -86,6 +96,10 @@ func (w *walk) checkLeft(in Input, ds []Decision) {
 	lost, leased := false, false
 	switch in := in.(type) {
 	case NodeLost:
+		if in.Fenced {
+			w.checkFenced(in)
+			break
+		}
 		if lost, leased = !in.Restarted && len(in.Keep) == 0, in.Leased; lost {
 			on = w.tree.On(in.Node)
 		}

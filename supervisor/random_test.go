@@ -122,6 +122,9 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 func (r *rig) drawLoss(rt *rapid.T) Input {
 	in := NodeLost{Node: anyNode.Draw(rt, "node"), Reason: "silent", Restarted: rapid.Bool().Draw(rt, "restarted")}
 	in.Leased = !in.Restarted && rapid.Bool().Draw(rt, "leased")
+	if in.Fenced = !in.Restarted && !in.Leased && rapid.Bool().Draw(rt, "fenced"); in.Fenced {
+		return in
+	}
 	for _, path := range r.tree.On(in.Node) {
 		if rapid.IntRange(0, 2).Draw(rt, "keep") == 0 {
 			in.Keep = append(in.Keep, Ref{path, r.drawEpoch(rt, path)})

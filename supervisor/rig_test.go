@@ -147,7 +147,7 @@ func (r *rig) step(in Input) ([]Decision, error) {
 		r.Fatalf("a restored tree answers %+v otherwise (P8):\n%v %+v %v\n%v %+v %v\n%s\n%s",
 			in, err, ds, changed, twinErr, twinDs, twinChanged, after, brief(r, r.twin))
 	}
-	if lost, ok := in.(NodeLost); ok && (lost.Leased || r.lost[lost.Node]) {
+	if lost, ok := in.(NodeLost); ok && !lost.Fenced && (lost.Leased || r.lost[lost.Node]) {
 		r.lost[lost.Node] = lost.Leased
 	}
 	r.checkLeased(bound, in)

@@ -16,7 +16,7 @@ import (
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
 // The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= detail=()],
-// exit PATH, stopped PATH, fenced PATH, lose NODE [leased restarted keep=(PATH,..)],
+// exit PATH, stopped PATH, fenced PATH, lose NODE [leased fenced restarted keep=(PATH,..)],
 // back NODE (it is not lost any more).
 // The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE.
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE, why PATH,
@@ -184,7 +184,7 @@ func (s *script) crash(path string, a arguments) Input {
 
 func (s *script) loss(node string, a arguments) Input {
 	in := NodeLost{Node: node, Reason: "silent for 3s", Leased: a.has("leased")}
-	if s.lost[node] {
+	if in.Fenced = a.has("fenced"); in.Fenced || s.lost[node] {
 		in.Reason = "its lease has run out"
 	}
 	if a.has("restarted") {
