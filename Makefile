@@ -65,9 +65,11 @@ bench: build
 race:
 	$(GO) test -short -race -timeout 20m $(OTHERS)
 
-# Many seeds of the simulation, for as long as they take.
+# Many seeds of the simulation, and the large scopes of the lease's model, for as
+# long as they take.
 soak:
 	SELFWARE_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 0 -v ./internal/simtest
+	SELFWARE_MODEL=1 $(GO) test -count=1 -timeout 0 -v ./internal/leasemodel
 
 clean:
 	rm -rf bin dist

@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	"cmd/selfware-node/recovery": {"cluster", "cluster/raftstore", "fsm", "node"},
 	"cmd/selfware-node/show":     {"api", "spec", "supervisor"},
 	"internal/e2e":               append([]string{"node"}, below...),
+	"internal/leasemodel":        {},
 	"internal/lint":              {},
 	"internal/simtest":           append([]string{"node", "internal/simtest/simnet"}, below...),
 	"internal/simtest/*":         append([]string{"internal/simtest/simnet"}, below...),
