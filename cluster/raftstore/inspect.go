@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 )
 
 // Info is what a stopped node has stored.
@@ -62,13 +60,13 @@ func inspectLog(dir string, info *Info) error {
 	if fi, err := os.Stat(path); err != nil || fi.Size() == 0 {
 		return fmt.Errorf("no raft log in %s (%v)", dir, err)
 	}
-	db, err := openBolt(dir, true)
+	db, has, err := openBolt(dir, true)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := hasBuckets(path); err != nil {
-		return fmt.Errorf("cannot read raft log in %s: %w", dir, err)
+	if !has.made {
+		return fmt.Errorf("cannot read raft log in %s: it was never used", dir)
 	}
 	if err := readLog(db, info); err != nil {
 		return fmt.Errorf("cannot read raft log in %s: %w", dir, err)
@@ -76,33 +74,13 @@ func inspectLog(dir string, info *Info) error {
 	return nil
 }
 
-// hasBuckets guards against a file of a node that died while making it:
-// raft-boltdb would panic.
-func hasBuckets(path string) error {
-	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	return db.View(func(tx *bbolt.Tx) error {
-		if tx.Bucket([]byte("logs")) == nil || tx.Bucket([]byte("conf")) == nil {
-			return errors.New("it was never used")
-		}
-		return nil
-	})
-}
-
-func readLog(db *raftboltdb.BoltStore, info *Info) (err error) {
+func readLog(db *bolt, info *Info) (err error) {
 	if info.CurrentTerm, err = db.GetUint64([]byte("CurrentTerm")); err != nil && !notFound(err) {
 		return err
 	}
-	var err1, err2 error
-	info.FirstIndex, err1 = db.FirstIndex()
-	info.LastIndex, err2 = db.LastIndex()
-	if err := errors.Join(err1, err2); err != nil || info.LastIndex == 0 {
-		return err
-	}
-	for i := info.LastIndex; i >= info.FirstIndex; i-- {
+	at := db.tail()
+	info.FirstIndex, info.LastIndex = at.first, at.last
+	for i := info.LastIndex; i >= info.FirstIndex && i > 0; i-- {
 		var l raft.Log
 		err := db.GetLog(i, &l)
 		if errors.Is(err, raft.ErrLogNotFound) && i < info.LastIndex {

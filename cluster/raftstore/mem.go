@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 )
 
 // Mem is a simulated disk: it survives the crash of the node that uses it.
@@ -179,7 +178,7 @@ func (b *memBase) Get(key []byte) ([]byte, error) {
 	defer b.mu.RUnlock()
 	val, ok := b.kv[string(key)]
 	if !ok {
-		return nil, raftboltdb.ErrKeyNotFound
+		return nil, errKeyNotFound
 	}
 	return bytes.Clone(val), nil
 }

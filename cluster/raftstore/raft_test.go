@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -21,10 +22,10 @@ type node struct {
 	fatal chan error
 }
 
-// cluster starts three nodes; t's end stops those that are still up.
-func cluster(t *testing.T) (nodes []*node) {
+// cluster starts some nodes; t's end stops those that are still up.
+func cluster(t *testing.T, size int) (nodes []*node) {
 	var conf raft.Configuration
-	for i := range 3 {
+	for i := range size {
 		id := fmt.Sprint("n", i)
 		_, tr := raft.NewInmemTransport(raft.ServerAddress(id))
 		conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
@@ -65,12 +66,12 @@ func leader(t *testing.T, nodes []*node, not *node) *node {
 	return nil
 }
 
-// TestRaft503DiskHang: the disk of the leader hangs. Raft alone keeps it leader
+// raft503: the disk of the leader hangs. Raft alone keeps it leader
 // without a commit for ever. Fatal comes within Deadline, the process ends, and
 // another leads and commits soon after.
-func TestRaft503DiskHang(t *testing.T) {
+func raft503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		nodes := cluster(t)
+		nodes := cluster(t, 3)
 		old := leader(t, nodes, nil)
 		if err := old.Apply([]byte("x"), 0).Error(); err != nil {
 			t.Fatal(err)
@@ -95,10 +96,12 @@ func TestRaft503DiskHang(t *testing.T) {
 	})
 }
 
-// TestRaft614BadDisk: the disk of the leader fails. Fatal comes at once.
-func TestRaft614BadDisk(t *testing.T) {
+// raft614: the disk of the leader fails. Fatal comes at once: the process ends
+// and is not elected again, however often raft would. (Would it go on, its store
+// refuses to write, and raft panics.)
+func raft614(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		nodes := cluster(t)
+		nodes := cluster(t, 3)
 		old := leader(t, nodes, nil)
 		old.disk.OnWrite(func(what string) error {
 			if what == "store" {
@@ -116,6 +119,53 @@ func TestRaft614BadDisk(t *testing.T) {
 		crash(old, nodes)
 		expectProgress(t, nodes, old, start, 0)
 	})
+}
+
+// etcd14370: the only node of a cluster acknowledges nothing before it is saved: the
+// process dies before, in, and after each write, and what was acknowledged is there.
+func etcd14370(t *testing.T) {
+	for die := 1; die <= 12; die++ {
+		synctest.Test(t, func(t *testing.T) {
+			n := cluster(t, 1)[0]
+			leader(t, []*node{n}, nil)
+			writes, dead := 0, make(chan struct{})
+			n.disk.OnWrite(func(what string) error {
+				if what == "store" {
+					writes++
+				}
+				if writes >= die {
+					<-dead // the power is out: the write never comes back
+					return syscall.EIO
+				}
+				return nil
+			})
+			var acked []string
+			for i := range 10 {
+				done := make(chan error, 1)
+				go func() { done <- n.Apply([]byte(fmt.Sprint("w", i)), time.Second).Error() }()
+				synctest.Wait()
+				select {
+				case err := <-done:
+					if err == nil {
+						acked = append(acked, fmt.Sprint("w", i))
+					}
+				default: // it waits for the disk, as it must
+				}
+			}
+			n.disk.Crash()
+			n.disk.OnWrite(nil)
+			close(dead)
+			found := contents(t, openMem(t, n.disk, Config{}))
+			for _, w := range acked {
+				if !strings.Contains(found, w) {
+					t.Errorf("dead at write %d: %s was acknowledged and is not in %s", die, w, found)
+				}
+			}
+			if want := min(die-1, 10); len(acked) != want {
+				t.Errorf("dead at write %d: %d acknowledged, want %d", die, len(acked), want)
+			}
+		})
+	}
 }
 
 // crash takes a node off the network, as the end of its process does.

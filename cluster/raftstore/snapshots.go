@@ -2,7 +2,11 @@ package raftstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"os"
@@ -39,12 +43,25 @@ func openSnapshots(cfg Config) (raft.SnapshotStore, error) {
 	return s, nil
 }
 
-// snapshots makes every failed write of a snapshot fatal, like any other.
+// keySnapshot holds the newest snapshot that was finished.
+const keySnapshot = "selfware.Snapshot"
+
+// Every snapshot ends with a seal: a magic, and the SHA-256 of its description and
+// its data. Raft has a CRC of the data alone; who the voters are is in the
+// description.
+const (
+	sealMagic = "selfseal"
+	sealSize  = len(sealMagic) + sha256.Size
+)
+
+// snapshots seals what is written and checks the seal of what is read. Like any
+// other, a write that fails is fatal, and so is a read of a damaged snapshot.
 type snapshots struct {
 	raft.SnapshotStore
 	guard *guard
 }
 
+// Create implements raft.SnapshotStore.
 func (s *snapshots) Create(v raft.SnapshotVersion, index, term uint64, c raft.Configuration, ci uint64, t raft.Transport) (raft.SnapshotSink, error) {
 	var out raft.SnapshotSink
 	err := s.guard.write("raft snapshot", s.limit(), func() (err error) {
@@ -54,7 +71,74 @@ func (s *snapshots) Create(v raft.SnapshotVersion, index, term uint64, c raft.Co
 	if err != nil {
 		return nil, err
 	}
-	return &sink{out, s}, nil
+	meta := raft.SnapshotMeta{Version: v, Index: index, Term: term, Configuration: c, ConfigurationIndex: ci}
+	return &sink{SnapshotSink: out, store: s, meta: meta, sum: digest(meta)}, nil
+}
+
+// List implements raft.SnapshotStore.
+func (s *snapshots) List() ([]*raft.SnapshotMeta, error) {
+	metas, err := s.SnapshotStore.List()
+	for i, m := range metas {
+		metas[i] = unsealed(m)
+	}
+	return metas, s.guard.read("raft snapshots", err)
+}
+
+// unsealed is the description of the data without its seal.
+func unsealed(m *raft.SnapshotMeta) *raft.SnapshotMeta {
+	c := *m
+	c.Size -= int64(sealSize)
+	return &c
+}
+
+// Open implements raft.SnapshotStore.
+func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	if err := s.check(id); err != nil {
+		return nil, nil, s.guard.read("raft snapshot", err)
+	}
+	meta, rc, err := s.SnapshotStore.Open(id)
+	if err != nil {
+		return nil, nil, s.guard.read("raft snapshot", err)
+	}
+	meta = unsealed(meta)
+	return meta, struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(rc, meta.Size), rc}, nil
+}
+
+// check reads a whole snapshot.
+func (s *snapshots) check(id string) error {
+	meta, rc, err := s.SnapshotStore.Open(id)
+	if err != nil {
+		return fmt.Errorf("snapshot %s cannot be read: %w", id, err)
+	}
+	defer rc.Close()
+	sum := digest(*meta)
+	seal := make([]byte, sealSize+1)
+	if size := meta.Size - int64(sealSize); size < 0 {
+		err = io.ErrUnexpectedEOF
+	} else if _, err = io.CopyN(sum, rc, size); err == nil {
+		var n int
+		n, err = io.ReadFull(rc, seal)
+		if errors.Is(err, io.ErrUnexpectedEOF) && n == sealSize {
+			err = nil // and not a byte more
+		}
+	}
+	if err != nil || string(seal[:sealSize]) != sealMagic+string(sum.Sum(nil)) {
+		return fmt.Errorf("snapshot %s: %w: its SHA-256 is wrong (%v)", id, errDamaged, err)
+	}
+	return nil
+}
+
+// digest begins the hash of a snapshot with its description.
+func digest(m raft.SnapshotMeta) hash.Hash {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %d %d %d\n", m.Version, m.Index, m.Term, m.ConfigurationIndex, len(m.Configuration.Servers))
+	for _, s := range m.Configuration.Servers {
+		fmt.Fprintf(h, "%d %q %q\n", s.Suffrage, s.ID, s.Address)
+	}
+	return h
 }
 
 func (s *snapshots) limit() time.Duration { return snapFactor * s.guard.deadline }
@@ -62,6 +146,9 @@ func (s *snapshots) limit() time.Duration { return snapFactor * s.guard.deadline
 type sink struct {
 	raft.SnapshotSink
 	store *snapshots
+	meta  raft.SnapshotMeta
+	sum   hash.Hash
+	ended bool
 }
 
 func (k *sink) Write(b []byte) (n int, err error) {
@@ -69,14 +156,45 @@ func (k *sink) Write(b []byte) (n int, err error) {
 		n, err = k.SnapshotSink.Write(b)
 		return err
 	})
+	k.sum.Write(b[:n])
 	return n, err
 }
 
-func (k *sink) Close() error  { return k.write(k.SnapshotSink.Close) }
-func (k *sink) Cancel() error { return k.write(k.SnapshotSink.Cancel) }
+// Close seals the snapshot and notes that there is one. Raft calls it twice.
+func (k *sink) Close() error {
+	if k.ended {
+		return k.store.guard.err()
+	}
+	k.ended = true
+	return k.write(func() error {
+		if _, err := k.SnapshotSink.Write([]byte(sealMagic + string(k.sum.Sum(nil)))); err != nil {
+			return err
+		}
+		if err := k.SnapshotSink.Close(); err != nil {
+			return err
+		}
+		return k.store.guard.base.Set([]byte(keySnapshot), encodeMark(k.meta))
+	})
+}
+
+func (k *sink) Cancel() error {
+	k.ended = true
+	return k.write(k.SnapshotSink.Cancel)
+}
 
 func (k *sink) write(f func() error) error {
 	return k.store.guard.write("raft snapshot", k.store.limit(), f)
+}
+
+// encodeMark and decodeMark word which snapshot is the newest.
+func encodeMark(m raft.SnapshotMeta) []byte { return append(key(m.Term), key(m.Index)...) }
+
+func decodeMark(val []byte) (m raft.SnapshotMeta, err error) {
+	if len(val) != 16 {
+		return m, damaged("the mark of the newest snapshot has %d bytes", len(val))
+	}
+	m.Term, m.Index = binary.BigEndian.Uint64(val), binary.BigEndian.Uint64(val[8:])
+	return m, nil
 }
 
 // logSink writes what the file store logs to a slog.Logger.

@@ -12,9 +12,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -70,12 +67,13 @@ type Store struct {
 	raft.LogStore // raft.LogCache over the guard
 	raft.StableStore
 	guard  *guard
-	snaps  raft.SnapshotStore
+	snaps  *snapshots
 	closer io.Closer
 }
 
-// Open opens or makes the store in cfg.Dir. It fails if another process has it
-// open, if the disk is full, or if the snapshot that the log needs is missing.
+// Open opens or makes the store in cfg.Dir. It reads all of it first, and fails if
+// another process has it open, if the disk is full, or if anything in it is not as
+// it was written or not there.
 func Open(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot open raft store: %w", err)
@@ -84,11 +82,11 @@ func Open(cfg Config) (*Store, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot open raft store: %w", err)
 	}
-	db, err := openBolt(cfg.Dir, false)
+	db, has, err := openBolt(cfg.Dir, false)
 	if err != nil {
 		return nil, err
 	}
-	s, err := assemble(cfg, db)
+	s, err := assemble(cfg, db, has)
 	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("cannot open raft store in %s: %w", cfg.Dir, err)
@@ -96,7 +94,7 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-func assemble(cfg Config, db *raftboltdb.BoltStore) (*Store, error) {
+func assemble(cfg Config, db *bolt, has contentsOf) (*Store, error) {
 	files, err := openSnapshots(cfg)
 	if err != nil {
 		return nil, err
@@ -109,7 +107,7 @@ func assemble(cfg Config, db *raftboltdb.BoltStore) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.checkWhole()
+	return s, s.checkWhole(has)
 }
 
 // newStore puts guard and cache before b, and the guard before snaps.
@@ -144,47 +142,37 @@ func (s *Store) Err() error { return s.guard.err() }
 // write under way, so for ever if that hangs.
 func (s *Store) Close() error { return s.closer.Close() }
 
-// checkWhole reads both ends of the log, and looks for the snapshot that must
-// hold what comes before its first entry.
-func (s *Store) checkWhole() error {
-	first, err1 := s.FirstIndex()
-	last, err2 := s.LastIndex()
-	metas, err3 := s.snaps.List()
-	if err := errors.Join(err1, err2, err3); err != nil || first == 0 {
+// checkWhole looks for the snapshot that must hold what the verified log does not:
+// what comes before its first entry, and before each gap. The newest snapshot must be
+// there and unharmed, even if the log alone would do: raft would start from an older
+// one, or from nothing, and forget what it had acknowledged.
+func (s *Store) checkWhole(has contentsOf) error {
+	metas, err := s.snaps.List()
+	if err != nil {
 		return err
 	}
-	for _, i := range []uint64{first, last} {
-		var l raft.Log
-		if err := s.GetLog(i, &l); err != nil || l.Index != i {
-			return fmt.Errorf("entry %d of the log is damaged (%v); move the directory away and join as a new node", i, err)
+	var newest raft.SnapshotMeta
+	if len(metas) > 0 {
+		newest = *metas[0]
+		if err := s.snaps.check(newest.ID); err != nil {
+			return fmt.Errorf("%w; move the directory away and join as a new node", err)
 		}
 	}
-	if first > 1 && (len(metas) == 0 || metas[0].Index < first-1) {
-		return fmt.Errorf("the log begins at entry %d, but no readable snapshot reaches entry %d; move the directory away and join as a new node", first, first-1)
+	if val, ok := has.conf[keySnapshot]; ok {
+		last, err := decodeMark(val)
+		if err != nil {
+			return err
+		}
+		if newer(last, newest) {
+			return fmt.Errorf("the snapshot of entry %d is gone or unreadable; move the directory away and join as a new node", last.Index)
+		}
+	}
+	for _, i := range append([]uint64{has.at.first}, has.gaps...) {
+		if i > 1 && newest.Index < i-1 {
+			return fmt.Errorf("the log begins at entry %d, but no readable snapshot reaches entry %d; move the directory away and join as a new node", i, i-1)
+		}
 	}
 	return nil
-}
-
-func openBolt(dir string, readOnly bool) (*raftboltdb.BoltStore, error) {
-	db, err := raftboltdb.New(raftboltdb.Options{
-		Path:                    filepath.Join(dir, fileName),
-		MsgpackUseNewTimeFormat: true,
-		BoltOptions: &bbolt.Options{
-			Timeout:        lockTimeout, // zero would wait for ever
-			NoFreelistSync: true,        // else each commit rewrites the list of free pages
-			FreelistType:   bbolt.FreelistMapType,
-			ReadOnly:       readOnly,
-		},
-	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("data dir %s is in use by another process", dir)
-	case err != nil && readOnly:
-		return nil, fmt.Errorf("cannot read raft log in %s: %w", dir, err)
-	case err != nil:
-		return nil, explain("raft log", dir, err)
-	}
-	return db, nil
 }
 
 func syncDirs(dirs ...string) error {

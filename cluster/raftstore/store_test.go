@@ -247,7 +247,7 @@ func TestDamaged(t *testing.T) {
 	if !strings.Contains(logged.String(), `level=WARN msg="failed to read metadata"`) {
 		t.Errorf("logged %s", logged.String())
 	}
-	if err == nil || !strings.Contains(err.Error(), "the log begins at entry 5, but no readable snapshot reaches entry 4") {
+	if err == nil || !strings.Contains(err.Error(), "the snapshot of entry 5 is gone or unreadable") {
 		t.Errorf("got %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")

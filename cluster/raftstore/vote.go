@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 )
 
 // The keys of a vote: raft's two, and the one that holds both.
@@ -47,19 +45,21 @@ func (g *guard) SetUint64(key []byte, val uint64) error {
 // Get implements raft.StableStore.
 func (g *guard) Get(key []byte) ([]byte, error) {
 	if string(key) != keyVoteCand {
-		return g.base.Get(key)
+		val, err := g.base.Get(key)
+		return val, g.read("raft state", err)
 	}
 	_, cand, err := g.lastVote()
-	return cand, err
+	return cand, g.read("raft vote", err)
 }
 
 // GetUint64 implements raft.StableStore.
 func (g *guard) GetUint64(key []byte) (uint64, error) {
 	if string(key) != keyVoteTerm {
-		return g.base.GetUint64(key)
+		val, err := g.base.GetUint64(key)
+		return val, g.read("raft state", err)
 	}
 	term, _, err := g.lastVote()
-	return term, err
+	return term, g.read("raft vote", err)
 }
 
 // lastVote reads both kinds of keys and takes the later vote; terms only grow.
@@ -86,4 +86,4 @@ func (g *guard) lastVote() (term uint64, cand []byte, err error) {
 }
 
 // notFound is how raft itself tells a missing key from a failed read.
-func notFound(err error) bool { return err.Error() == raftboltdb.ErrKeyNotFound.Error() }
+func notFound(err error) bool { return err.Error() == errKeyNotFound.Error() }
