@@ -61,6 +61,8 @@ func room(v fsm.View) placement.Input {
 			p.Why = "is " + string(n.State)
 		case n.Draining:
 			p.Why = "is draining"
+		case n.Fenced:
+			p.Why = "is fenced, and has not yet said what it holds"
 		}
 		in.Nodes = append(in.Nodes, p)
 	}

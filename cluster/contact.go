@@ -28,6 +28,7 @@ type contact struct {
 	// not known. bye: it said so itself.
 	gone    time.Time
 	bye     bool
+	holds   bool // with bye: children of it may be left
 	probing bool
 	since   time.Time // of the session
 	sum     link.Sum  // what its replica remembers, see checksum
@@ -97,7 +98,10 @@ func (l *leader) onNews(m sessionNews) {
 	c.heard = time.Now()
 	l.vitals.Store(id, vital{c.since, m.up.Applied})
 	if m.up.Bye {
-		c.bye = true
+		c.bye, c.holds = true, m.up.Holds
+	}
+	if m.up.Renew != 0 {
+		l.ask(m)
 	}
 	if m.up.Sum != nil {
 		c.sum = *m.up.Sum
@@ -147,6 +151,7 @@ func (l *leader) onHello(id string, m sessionNews) {
 	c := &contact{session: m.s, since: now, heard: now}
 	l.vitals.Store(id, vital{now, m.up.Applied})
 	l.contacts[id] = c
+	delete(l.leases.since, id)
 	up := &fsm.NodeUp{Node: m.s.hello.Node}
 	for _, life := range m.s.hello.Lives {
 		up.Lives = append(up.Lives, life.Ref)
@@ -171,6 +176,7 @@ func (l *leader) onHello(id string, m sessionNews) {
 // nobody would.
 func (l *leader) expel(id string, err error) {
 	if c := l.contacts[id]; err == nil && c != nil && c.session != nil {
+		c.admitted = false
 		c.session.conn.Close()
 	}
 }
@@ -292,6 +298,7 @@ type sign struct {
 	apart   time.Duration // without a session; 0 with one
 	gone    time.Duration // since its process is known to be gone; 0 if not
 	bye     bool
+	empty   bool          // with bye: no child of it is left
 	gossip  gossip.State  // empty: gossip does not know it
 	dead    time.Duration // how long gossip has held it for dead
 }
@@ -319,7 +326,10 @@ func judge(t Times, s sign) (reason string, lost bool) {
 func (l *leader) due() []fsm.Command {
 	in := inputs{now: l.now(), signs: l.signs()}
 	var cmds []fsm.Command
-	l.n.rep.m.View(func(v fsm.View) { cmds = next(l.n.times, v, in) })
+	l.n.rep.m.View(func(v fsm.View) {
+		in.leased, in.overdue = l.leased(v)
+		cmds = next(l.n.times, v, in)
+	})
 	if cmd, ok := l.checksum(); ok {
 		cmds = append(cmds, cmd)
 	}
@@ -331,7 +341,7 @@ func (l *leader) signs() map[string]sign {
 	now := time.Now()
 	signs := make(map[string]sign, len(l.contacts))
 	for id, c := range l.contacts {
-		s := sign{session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye}
+		s := sign{session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye, empty: c.bye && !c.holds}
 		if !c.gone.IsZero() {
 			s.gone = max(1, now.Sub(c.gone))
 		}
@@ -350,25 +360,43 @@ func (l *leader) signs() map[string]sign {
 	return signs
 }
 
+// sentence says what is to be done about one node: it is lost, or it is fenced,
+// since its lease has surely run out. Only the lease condemns exclusive children;
+// it does so, too, where gossip finds the node alive.
+func sentence(t Times, n *fsm.Node, in inputs) (fsm.Command, bool) {
+	s, known := in.signs[n.ID]
+	ref := &fsm.NodeRef{ID: n.ID, Boot: n.Boot}
+	if n.State == fsm.NodeAlive {
+		if reason, lost := judge(t, s); known && lost {
+			ref.Reason, ref.Leased = reason, in.leased[n.ID] && !s.empty
+			return fsm.Command{Type: fsm.TypeNodeLost, Node: ref}, true
+		}
+	}
+	if n.Fenced || in.leased[n.ID] || n.State == fsm.NodeAlive && !in.overdue[n.ID] {
+		return fsm.Command{}, false
+	}
+	ref.Reason = fmt.Sprintf("its lease has run out, for at least %v it asked for none", t.W())
+	return fsm.Command{Type: fsm.TypeNodeFenced, Node: ref}, true
+}
+
 // inputs is what next decides on, besides the state.
 type inputs struct {
-	now   time.Duration // cluster time
-	signs map[string]sign
+	now    time.Duration // cluster time
+	signs  map[string]sign
+	leased map[string]bool // nodes whose exclusive children may still run
+	// overdue are nodes that are alive and must lose their exclusive children.
+	overdue map[string]bool
 }
 
 // next says what the leader must propose, given the state and what it sees: the
-// loss of nodes, the second start of failed trees, a node for each life that
-// waits for one. It changes nothing, and proposes the same again until it is
-// in the state.
+// loss and the fencing of nodes, the second start of failed trees, a node for each
+// life that waits for one. It changes nothing, and proposes the same again until
+// it is in the state.
 func next(t Times, v fsm.View, in inputs) []fsm.Command {
 	var cmds []fsm.Command
 	for _, n := range v.Nodes() {
-		if n.State != fsm.NodeAlive {
-			continue
-		}
-		s, known := in.signs[n.ID]
-		if reason, lost := judge(t, s); known && lost {
-			cmds = append(cmds, fsm.Command{Type: fsm.TypeNodeLost, Node: &fsm.NodeRef{ID: n.ID, Boot: n.Boot, Reason: reason}})
+		if cmd, due := sentence(t, n, in); due {
+			cmds = append(cmds, cmd)
 		}
 	}
 	for _, name := range v.TreeNames() {

@@ -24,6 +24,63 @@
 // for Times.Unreachable can get no orders and is lost too. A living session
 // outweighs gossip.
 //
+// # Leases: why an exclusive child has one life at a time (P13)
+//
+// Times F (Fence), K (Kill), W are those of the profile; rho is drift. An agent
+// sends a renewal at t0, by its own clock. The leader receives it at r, then
+// verifies that it leads, then echoes t0. The agent names t0+F to its process
+// table, which kills the node's exclusive lives at that moment of its own clock,
+// whether the agent lives or not.
+//
+// Assumed: (A1) the clocks of two machines differ in rate by at most rho, in any
+// window of W; (A2) the process table gets to run, and its kill takes effect, within
+// K of the deadline it was told; (A3) a majority of the voters keeps what it has
+// voted on disk; (A4) a data dir is in use on one machine at a time. Nothing is assumed of delays, losses, repetitions and the order of
+// messages, of the agents' scheduling, or of what gossip believes.
+//
+// Claim: while a process of life e of an exclusive child runs, no life after e of
+// that child begins. A life begins by an order only, and the order exists only after
+// the log has said that e is over. The log says so for one of four reasons:
+//
+//  1. Its agent reported its end. The process table had reaped it and its group.
+//  2. Its agent, in a new start, said what it holds (NodeUp), and e was not among
+//     it. A new agent gets that list from the process table that holds the
+//     children; a new process table first kills what the one before left.
+//  3. Its agent said goodbye, and that it holds nothing.
+//  4. NodeFenced: the leader found the lease over.
+//
+// Only 4 rests on time. Let the leader L of term T propose it at time p, and let t0
+// be the moment of the newest renewal of the node that anybody ever answered.
+//
+// If L answered it, L received it at r >= t0 and proposed no earlier than r+W. From
+// the proposal until the log has decided, L answers nobody of that node (condemn),
+// and afterwards only its next session, whose orders do not name e.
+//
+// If another leader answered it, in term T' < T: it had verified after its r' >= t0
+// that a majority of its voters answered, in T', requests sent after r' (confirm).
+// One of them voted for L, or for a leader between them whose entries L has, and it
+// did so after that answer, since a voter in term T answers no request of T'. So
+// t0 <= r' < the barrier of L, and L waited W from its barrier. (Two configurations
+// in succession share a voter of any two majorities, since raft changes one server
+// at a time.) A leader of a term above T cannot have answered before L lost its own,
+// and then the entry of L, if it is in the log at all, was proposed before.
+//
+// In either case p >= t0 + W - as time goes for L - with W = (F+K)(1+rho)+Slack. By
+// the node's clock at least F+K have passed since t0 (A1), so its process table has
+// killed e at t0+F, and e was dead by t0+F+K (A2). What follows e begins after p.
+//
+// A restored snapshot or a forced recovery takes decisions back, so the lives of
+// the discarded time cannot be told by the log. Both set a quarantine: for W no node
+// is granted anything, and all exclusive lives end.
+//
+// Beyond the assumptions: a whole machine that is frozen (agent, process table and
+// child together) for longer than its lease breaks A2. Until the table's timer
+// fires on thaw, at once in practice, the old life may run beside the new one; that
+// no supervisor can prevent (FLP in another dress), and a resource that checks
+// epochs can (package fence). Package internal/leasemodel explores the protocol
+// exhaustively in a small scope, internal/simtest under random faults, jepsen-lite
+// on real processes.
+//
 // # Guarantees
 //
 //   - A command acknowledged by Submit is applied on a majority's disks (P2).
@@ -43,7 +100,10 @@
 //   - Leader lost: its sessions end, nodes dial the next one, which gives each
 //     all its orders anew. It counts the old leader's silence from when it was
 //     last heard, and knocks at nodes it has no session with.
-//   - Quorum lost: nothing is decided and nothing is stopped.
+//   - Quorum lost: nothing is decided, and nothing is stopped but exclusive
+//     children, whose leases run out.
+//   - Node cut off by its session alone: its exclusive children end there and
+//     begin elsewhere once its lease is over; its others stay until it is lost.
 //   - Disk failing, full or hanging: package raftstore ends the process.
 //   - An entry or snapshot this build cannot apply, a replica that differs from
 //     the majority's: Config.Fatal.

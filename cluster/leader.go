@@ -29,14 +29,17 @@ type leader struct {
 	ctx context.Context // ends with the leadership
 	log *raft.Raft
 
-	term  uint64
-	base  time.Duration // cluster time at began
-	began time.Time
+	term uint64
+	base time.Duration // cluster time at the barrier
+	// began is the moment of the barrier.
+	began  time.Time
+	leases leases
 
 	// Queues into the loop; senders give up when ctx ends.
 	proposals chan *proposal
 	news      chan sessionNews
 	probes    chan probed
+	proved    chan error
 	committed chan outcome
 
 	waiting []*proposal // for the next entry
@@ -93,7 +96,8 @@ func (n *Node) lead(ctx context.Context) {
 		n: n, ctx: ctx, log: n.raft, term: n.raft.CurrentTerm(),
 		proposals: make(chan *proposal, maxWaiting), news: make(chan sessionNews, 256),
 		probes: make(chan probed, 16), committed: make(chan outcome, 1), commits: make(chan []byte, 1),
-		contacts: make(map[string]*contact), ordered: make(map[string]sent),
+		proved: make(chan error, 1), contacts: make(map[string]*contact), ordered: make(map[string]sent),
+		leases: leases{last: make(map[string]time.Duration), since: make(map[string]time.Duration), condemned: make(map[string]bool)},
 	}
 	if !l.catchUp() {
 		return
@@ -116,7 +120,7 @@ func (l *leader) catchUp() bool {
 	for l.ctx.Err() == nil {
 		err := l.log.Barrier(5 * time.Second).Error()
 		if err == nil {
-			l.began = time.Now()
+			l.began, l.leases.barrier = time.Now(), l.clock()
 			l.summed = l.began
 			l.n.rep.m.TakeChanged() // each node gets all its orders on contact
 			l.n.rep.m.View(func(v fsm.View) { l.base = v.Clock() })
@@ -132,9 +136,12 @@ func (l *leader) catchUp() bool {
 	return false
 }
 
+// clock is the time since this machine booted.
+func (l *leader) clock() time.Duration { return l.n.cfg.Clock() }
+
 // now is cluster time: the state's clock at take-over plus what has passed here
-// since, on the monotonic clock. Any goroutine may ask.
-func (l *leader) now() time.Duration { return l.base + time.Since(l.began) }
+// since, never by the wall clock. Any goroutine may ask.
+func (l *leader) now() time.Duration { return l.base + l.clock() - l.leases.barrier }
 
 // commit puts entries through raft, one at a time.
 func (l *leader) commit() {
@@ -176,6 +183,8 @@ func (l *leader) run() {
 			l.onNews(m)
 		case p := <-l.probes:
 			l.onProbe(p)
+		case err := <-l.proved:
+			l.onProved(err)
 		case o := <-l.committed:
 			l.onCommitted(o)
 		case <-l.n.cfg.Gossip.Changed():
@@ -184,6 +193,7 @@ func (l *leader) run() {
 			l.onTick()
 		}
 		l.drain()
+		l.prove()
 		if l.flight == nil {
 			l.propel()
 		}
@@ -229,11 +239,11 @@ func (l *leader) propel() {
 	if !l.idle {
 		l.idle = true
 		for _, cmd := range l.due() {
-			p := &proposal{cmd: cmd}
-			if cmd.Type == fsm.TypeNodeLost {
-				p.then = func(_ fsm.Result, err error) { l.expel(cmd.Node.ID, err) }
+			if cmd.Type == fsm.TypeNodeLost || cmd.Type == fsm.TypeNodeFenced {
+				l.condemn(cmd)
+			} else {
+				l.propose(&proposal{cmd: cmd})
 			}
-			l.propose(p)
 		}
 	}
 	for len(l.waiting) > 0 {

@@ -41,8 +41,8 @@ type Node struct {
 	// hint is the leader a redirect named, turn picks whom to ask without one.
 	hint atomic.Pointer[string]
 	turn atomic.Uint32
-	// session is the leader that this node's session is with.
-	session atomic.Pointer[peer]
+	// session is this node's session with the leader, once it has orders.
+	session atomic.Pointer[uplink]
 	// lastHeard is when a leader was last heard, and which.
 	heardMu     sync.Mutex
 	heardLeader string
@@ -237,7 +237,8 @@ func (n *Node) handOver() {
 }
 
 // watchLeader notes when a leader was last heard: a new leader counts the old
-// one's silence from there and not from its own election.
+// one's silence from there and not from its own election. And it ends a session
+// with a leader that raft knows to be succeeded: one that is paused does not hang up.
 func (n *Node) watchLeader(ctx context.Context) {
 	tick := time.NewTicker(n.times.Tick)
 	defer tick.Stop()
@@ -248,6 +249,9 @@ func (n *Node) watchLeader(ctx context.Context) {
 				n.heardMu.Lock()
 				n.heardLeader, n.heardAt = string(id), n.raft.LastContact()
 				n.heardMu.Unlock()
+				if u := n.session.Load(); u != nil && u.to.id != string(id) && n.raft.CurrentTerm() > u.term.Load() {
+					u.Close()
+				}
 			}
 		case <-ctx.Done():
 			return
@@ -270,8 +274,8 @@ type peer struct{ id, addr string }
 func (n *Node) Leader() (id, addr string) {
 	a, sid := n.raft.LeaderWithID()
 	if sid == "" {
-		if p := n.session.Load(); p != nil {
-			return p.id, p.addr
+		if u := n.session.Load(); u != nil {
+			return u.to.id, u.to.addr
 		}
 		return "", ""
 	}

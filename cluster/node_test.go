@@ -30,10 +30,12 @@ func (m members) Changed() <-chan struct{} { return nil }
 
 // lab is one or more nodes in a bubble, without agents.
 type lab struct {
-	t    *testing.T
-	net  *simnet.Net
-	all  members
-	stop []func()
+	t   *testing.T
+	net *simnet.Net
+	// began is when the machines' clocks began.
+	began time.Time
+	all   members
+	stop  []func()
 	// config, if set, changes what a node is started with.
 	config func(*Config)
 }
@@ -41,7 +43,7 @@ type lab struct {
 // inLab runs f and then ends all nodes.
 func inLab(t *testing.T, f func(l *lab)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lab{t: t, net: simnet.New(1)}
+		l := &lab{t: t, net: simnet.New(1), began: time.Now().Add(-time.Hour)}
 		for _, id := range []string{"n1", "n2", "n3"} {
 			l.all = append(l.all, gossip.Member{
 				Meta: gossip.Meta{NodeID: id, Name: id, ClusterAddr: l.addr(id)}, State: gossip.Alive,
@@ -77,6 +79,7 @@ func (l *lab) node(id string) *Node {
 	cfg := Config{
 		Self: l.self(id), ClusterID: "c", Key: testKey, Bootstrap: id == "n1", Store: store,
 		Listener: lis, Dial: host.Dial, Gossip: l.all, Fatal: func(err error) { l.t.Error(err) },
+		Clock: func() time.Duration { return time.Since(l.began) },
 	}
 	if l.config != nil {
 		l.config(&cfg)
@@ -111,6 +114,21 @@ func (l *lab) leader() *Node {
 	return nil
 }
 
+// whole starts three nodes and waits until all of them vote.
+func (l *lab) whole() *Node {
+	l.t.Helper()
+	n := l.leader()
+	for _, other := range []*Node{n, l.node("n2"), l.node("n3")} {
+		l.join(other)
+	}
+	for end := time.Now().Add(time.Minute); len(n.voters()) < 3; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			l.t.Fatalf("voters: %v", n.Servers())
+		}
+	}
+	return n
+}
+
 // dial opens a bare session from one node to another's port.
 func (l *lab) dial(from, to string) *link.Stream {
 	l.t.Helper()
@@ -139,7 +157,7 @@ func (l *lab) recv(s *link.Stream) link.Down {
 		if err := s.Read(&d); err != nil {
 			l.t.Fatalf("session: %v", err)
 		}
-		if d.Full || d.Redirect || d.Refused != "" || len(d.Orders)+len(d.Drop) > 0 || d.Ack > 0 {
+		if d.Full || d.Redirect || d.Refused != "" || len(d.Orders)+len(d.Drop) > 0 || d.Ack > 0 || d.Grant > 0 {
 			return d
 		}
 	}
@@ -229,15 +247,7 @@ func TestBusyIsSaid(t *testing.T) {
 
 func TestQuorumLostIsUncertain(t *testing.T) {
 	inLab(t, func(l *lab) {
-		n := l.leader()
-		for _, other := range []*Node{n, l.node("n2"), l.node("n3")} {
-			l.join(other)
-		}
-		for end := time.Now().Add(time.Minute); len(n.voters()) < 3; time.Sleep(100 * time.Millisecond) {
-			if time.Now().After(end) {
-				l.t.Fatalf("voters: %v", n.Servers())
-			}
-		}
+		n := l.whole()
 		l.net.Partition([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"})
 		_, err := apply(n, shopOf("a"), "once")
 		if !errors.Is(err, ErrUncertain) {
@@ -372,7 +382,7 @@ func TestOutbox(t *testing.T) {
 		o.index = 7
 	})
 	out := s.take()
-	d := out.down(&leader{term: 3, base: 2 * time.Second, began: time.Now()})
+	d := out.down(&leader{n: &Node{cfg: Config{Clock: func() time.Duration { return 0 }}}, term: 3, base: 2 * time.Second})
 	got := fmt.Sprint(d.Term, d.Index, d.Drop)
 	for _, o := range d.Orders {
 		got += fmt.Sprintf(" %s@%d", o.Path, o.Epoch)

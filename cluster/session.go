@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,6 +45,7 @@ type outbox struct {
 	drops   []supervisor.Ref
 	ack     uint64
 	ping    uint64
+	grant   int64
 	refused string
 	left    bool
 	index   uint64
@@ -117,7 +119,7 @@ func (s *session) write(ctx context.Context, l *leader) {
 func (o *outbox) down(l *leader) link.Down {
 	d := link.Down{
 		Term: l.term, Index: o.index, Full: o.full, Drop: o.drops,
-		Ack: o.ack, Ping: o.ping, Refused: o.refused, Left: o.left,
+		Ack: o.ack, Ping: o.ping, Grant: o.grant, Refused: o.refused, Left: o.left,
 	}
 	now := l.now()
 	for _, path := range o.sorted {
@@ -258,7 +260,8 @@ type uplink struct {
 	*link.Stream
 	n    *Node
 	to   peer
-	told uint64 // index of the last Sum sent; Send has one caller
+	told uint64        // index of the last Sum sent; Send has one caller
+	term atomic.Uint64 // of the leader it is with
 }
 
 // Send sends one message.
@@ -276,13 +279,14 @@ func (u *uplink) Recv() (link.Down, error) {
 	err := u.Read(&d)
 	switch {
 	case err != nil:
-		u.n.session.CompareAndSwap(&u.to, nil)
+		u.n.session.CompareAndSwap(u, nil)
 	case d.Left:
 		u.n.leftOnce.Do(func() { close(u.n.left) })
 	case d.Redirect:
 		u.n.hint.Store(&d.Leader)
 	case d.Full:
-		u.n.session.Store(&u.to)
+		u.term.Store(d.Term)
+		u.n.session.Store(u)
 	}
 	return d, err
 }

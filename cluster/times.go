@@ -36,6 +36,11 @@ type Times struct {
 	Slack time.Duration
 }
 
+// Hush is how long an agent bears a leader that says nothing, before it looks for
+// another: an election that the leader's pause brought about must be over, with
+// all that follows, before leases lapse.
+func (t Times) Hush() time.Duration { return 5 * t.Ping }
+
 // drift is the assumed bound on the difference of two machines' clock rates.
 const drift = 0.05
 
@@ -72,7 +77,7 @@ func TimesOf(p gossip.Profile) Times {
 		Commit: 50 * time.Millisecond, Tick: 100 * time.Millisecond, Ping: 400 * time.Millisecond,
 		Grace: 250 * time.Millisecond, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second,
 		Steward: 500 * time.Millisecond, Stable: time.Second,
-		Renew: 400 * time.Millisecond, Soft: 3 * time.Second, Fence: 3800 * time.Millisecond,
+		Renew: 400 * time.Millisecond, Soft: 3300 * time.Millisecond, Fence: 4 * time.Second,
 		Kill: 500 * time.Millisecond, Slack: 300 * time.Millisecond,
 	}
 }

@@ -59,7 +59,6 @@ func TestLossInTwoSteps(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			h := exclusive(t)
 			store := h.ref("shop/store")
-			h.refused(supervisor.ErrStale, fenced("n1", 1)) // it is alive
 			h.must(leased(gone))
 			h.held(store)
 			if p := h.pending(); len(p) != 1 || p[0].Path != "shop/api" {
@@ -80,6 +79,26 @@ func TestLossInTwoSteps(t *testing.T) {
 			}
 			h.refused(supervisor.ErrStale, fenced("n1", 1))
 		})
+	}
+}
+
+// TestFenceOfANodeThatIsAlive: it loses its exclusive lives and nothing else, and
+// gets no children before it has said anew what it holds.
+func TestFenceOfANodeThatIsAlive(t *testing.T) {
+	h := exclusive(t)
+	api := h.ref("shop/api")
+	h.must(fenced("n1", 1))
+	n := h.node("n1")
+	if n.State != NodeAlive || !n.Fenced || n.Eligible() || n.Unfenced() {
+		t.Errorf("fenced: %+v", n)
+	}
+	if p := h.pending(); len(p) != 1 || p[0].Path != "shop/store" || h.ref("shop/api") != api {
+		t.Errorf("pending %v, api %v", p, h.ref("shop/api"))
+	}
+	h.refused(supervisor.ErrStale, fenced("n1", 1))
+	h.must(nodeUp("n1", 1, api))
+	if n := h.node("n1"); n.Fenced || !n.Eligible() || h.ref("shop/api") != api {
+		t.Errorf("after its hello: %+v", n)
 	}
 }
 
@@ -122,8 +141,8 @@ func TestReturnBeforeTheFence(t *testing.T) {
 		if n.State != NodeAlive || n.Unfenced() || h.ref("shop/store") != store || len(h.unfenced()) > 0 {
 			t.Fatalf("return %d: %+v, store %+v", i, n, h.child("shop/store"))
 		}
-		h.refused(supervisor.ErrStale, fenced("n1", n.BootSeq)) // proposed before it was back
 	}
+	h.refused(supervisor.ErrStale, fenced("n1", 1)) // of a start before
 	h.must(leased(lost("n1", 2)), nodeUp("n1", 3))
 	if s := h.child("shop/store"); s.Epoch <= store.Epoch || s.Node != "n1" || s.Budget.Used != 0 {
 		t.Errorf("what a new start does not hold is %+v", s)

@@ -26,7 +26,8 @@ type Node struct {
 	Draining bool          `cbor:"draining,omitempty"`
 	Since    time.Duration `cbor:"since"` // cluster time of the last change of State
 	Reason   string        `cbor:"reason,omitempty"`
-	// Fenced, of a lost node and one that left: no exclusive life is left there.
+	// Fenced: its lease has run out, and no exclusive life is left there. An alive
+	// node that is fenced must say anew what it holds.
 	Fenced bool `cbor:"fenced,omitempty"`
 	// Succeeded: a node with a fresh data dir bears the name now. The record is
 	// kept until the node is fenced.
@@ -34,7 +35,7 @@ type Node struct {
 }
 
 // Eligible: children may be placed there.
-func (n *Node) Eligible() bool { return n.State == NodeAlive && !n.Draining }
+func (n *Node) Eligible() bool { return n.State == NodeAlive && !n.Draining && !n.Fenced }
 
 // Unfenced: the node is not in the cluster any more, and exclusive children may yet
 // run there, until its lease has run out.
@@ -209,11 +210,11 @@ func (s *state) drop(n *Node) {
 	}
 }
 
-// nodeFenced ends the exclusive lives of a node that is not in the cluster any
-// more: its lease has surely run out.
+// nodeFenced ends the exclusive lives of a node: its lease has surely run out. The
+// node may be alive otherwise.
 func (s *state) nodeFenced(in *NodeRef) Result {
 	n := s.nodes[in.ID]
-	if n == nil || n.Boot != in.Boot || !n.Unfenced() {
+	if n == nil || n.Boot != in.Boot || n.Fenced {
 		return Result{Err: supervisor.ErrStale}
 	}
 	next := *n
@@ -222,7 +223,7 @@ func (s *state) nodeFenced(in *NodeRef) Result {
 	s.nodesChanged = true
 	reason := cmp.Or(in.Reason, "its lease has run out")
 	s.recordNode(&next, "is fenced: no exclusive child runs there any more ("+reason+")")
-	res := Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason})}
+	res := Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason, Fenced: true})}
 	s.drop(&next)
 	return res
 }

@@ -42,6 +42,10 @@ func (v View) Generation() uint64 { return v.s.generation }
 // may still run, and no node of the present knows of it.
 func (v View) Quarantine() time.Duration { return v.s.quarantine }
 
+// Leased tells whether exclusive lives may run on a node, for all that the state
+// knows.
+func (v View) Leased(id string) bool { return v.s.leased(id) }
+
 // Unfenced lists the nodes, by id, that are lost or have left and may run exclusive
 // children until their lease has run out.
 func (v View) Unfenced() []*Node {

@@ -19,6 +19,8 @@ func (t *Tree) become(n *node, l life) {
 		bool2int(l.Phase == PhaseStopping)-bool2int(old.Phase == PhaseStopping))
 	t.countBatch(n, old, -1)
 	t.countBatch(n, l, +1)
+	t.countLeased(old, -1)
+	t.countLeased(l, +1)
 	if old.Node != l.Node {
 		t.index(n, old.Node, l.Node)
 	}
@@ -69,6 +71,16 @@ func (t *Tree) countBatch(n *node, l life, d int) {
 		if t.stopping[b] += d; t.stopping[b] == 0 {
 			delete(t.stopping, b)
 		}
+	}
+}
+
+// countLeased counts, per node, the exclusive lives that may have a process.
+func (t *Tree) countLeased(l life, d int) {
+	if !l.Exclusive || !l.held() {
+		return
+	}
+	if t.leased[l.Node] += d; t.leased[l.Node] == 0 {
+		delete(t.leased, l.Node)
 	}
 }
 
@@ -205,6 +217,7 @@ func (t *Tree) release() {
 				return false
 			}
 			l.Released, l.Generation = true, t.at.Generation
+			t.countLeased(*l, +1)
 			t.touch(n)
 		case l.Phase == PhaseStopping && !l.Halted:
 			if n.waits = !t.mayStop(n); n.waits {

@@ -174,6 +174,13 @@ func leased(t *Tree) map[Ref]string {
 func (r *rig) checkLeased(before map[Ref]string, in Input) {
 	r.Helper()
 	after := leased(r.tree)
+	perNode := make(map[string]int)
+	for _, host := range after {
+		perNode[host]++
+	}
+	if !maps.Equal(perNode, r.tree.leased) {
+		r.Fatalf("exclusive lives counted %v, there are %v", r.tree.leased, perNode)
+	}
 	for ref, host := range before {
 		if now, still := after[ref]; still {
 			if now != host {

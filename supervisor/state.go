@@ -107,6 +107,7 @@ func FromState(s State) (*Tree, error) {
 func (t *Tree) adopt(n *node, ns NodeState) {
 	n.down, n.begun, n.window, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Life, ns.History
 	t.index(n, "", n.life.Node)
+	t.countLeased(n.life, +1)
 	t.wait(n)
 	t.touch(n)
 }

@@ -98,14 +98,7 @@ func (t *Tree) On(host string) []string {
 }
 
 // Leased tells whether a node may have a process of an exclusive life.
-func (t *Tree) Leased(host string) bool {
-	for n := range t.onNode[host] { // order-free: any of them
-		if n.life.Exclusive && n.life.held() {
-			return true
-		}
-	}
-	return false
-}
+func (t *Tree) Leased(host string) bool { return t.leased[host] > 0 }
 
 // Changed lists and forgets the paths whose order, request or status may have
 // changed since the last call.

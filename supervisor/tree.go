@@ -21,6 +21,8 @@ type Tree struct {
 	size   int // nodes in the spec, the root included
 	// onNode indexes the lives by the node that holds them.
 	onNode map[string]map[*node]bool
+	// leased counts, per node, the exclusive lives that may have a process there.
+	leased map[string]int
 	// stopping counts, per batch and subtree, the lives that have yet to end (see
 	// mayStart).
 	stopping map[batch]int
@@ -155,6 +157,7 @@ func empty(spec Spec) *Tree {
 		spec:     spec,
 		byPath:   make(map[string]*node),
 		onNode:   make(map[string]map[*node]bool),
+		leased:   make(map[string]int),
 		stopping: make(map[batch]int),
 	}
 }

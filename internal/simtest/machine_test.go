@@ -142,7 +142,7 @@ func (p *process) open() error {
 		Self: p.self(), ClusterID: clusterID, Key: clusterKey, Profile: s.opt.profile, Bootstrap: m.first,
 		Store: store, Listener: lis, Dial: p.host.Dial, Gossip: p.gossip, SnapshotEvery: s.opt.snapshots,
 		ChecksumEvery: 64, // every run compares its replicas often (P9)
-		Fatal:         p.fatal, Logger: log,
+		Clock:         s.clock, Fatal: p.fatal, Logger: log,
 	})
 	return err
 }
@@ -154,6 +154,9 @@ func (p *process) self() link.Node {
 		Gossip: m.ip + ":7400", CPU: 8000, Memory: 16 << 30, Version: "sim",
 	}
 }
+
+// clock is what all machines' clocks show.
+func (s *sim) clock() time.Duration { return time.Since(s.began) + time.Hour }
 
 // seeds are all machines by their present addresses, as a name service would say.
 func (s *sim) seeds() []string {
@@ -176,9 +179,11 @@ func (p *process) fatal(err error) {
 // run starts all parts. Each ends when the process does; sim.end waits.
 func (p *process) run() {
 	s := p.m.s
+	times := cluster.TimesOf(s.opt.profile)
 	p.procs = &procTable{Table: s.procs.Table(p.m.name)}
 	a, err := agent.New(agent.Config{
-		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: 6 * cluster.TimesOf(s.opt.profile).Ping,
+		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(),
+		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: s.clock,
 		Seed: s.opt.seed + p.m.seq, Logger: s.log.With("node", p.m.name+"."+p.boot, "part", "agent"),
 	})
 	if err != nil {
