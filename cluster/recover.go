@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -61,15 +62,25 @@ func (r *recovery) Snapshot() (raft.FSMSnapshot, error) {
 // Replay gives the state that a store holds, without changing the store:
 // its last snapshot and every entry after it, committed or not.
 func Replay(store *raftstore.Store) (*fsm.Machine, error) {
+	return ReplayTo(store, math.MaxUint64)
+}
+
+// ReplayTo is Replay that stops after the entry upTo. It fails if the last
+// snapshot is of a later one.
+func ReplayTo(store *raftstore.Store, upTo uint64) (*fsm.Machine, error) {
 	m := fsm.New()
 	from, err := loadLatest(store, m)
 	if err != nil {
 		return nil, err
 	}
+	if from > upTo {
+		return nil, fmt.Errorf("cannot go back to index %d: the last snapshot is of %d", upTo, from)
+	}
 	last, err := store.LastIndex()
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the log: %w", err)
 	}
+	last = min(last, upTo)
 	first, err := store.FirstIndex()
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the log: %w", err)

@@ -29,6 +29,13 @@ func (c *Client) Stale() *Client {
 	return &copy
 }
 
+// As gives a client that says, for the record, that by asks.
+func (c *Client) As(by string) *Client {
+	copy := *c
+	copy.cfg.By = by
+	return &copy
+}
+
 // Status is the whole cluster at a glance.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return read[api.Status](ctx, c, "/v1/status", nil)
@@ -91,11 +98,6 @@ func (c *Client) Verb(ctx context.Context, verb, path, to string) (api.Done, err
 // tree.
 func (c *Client) Why(ctx context.Context, path string) (api.Why, error) {
 	return read[api.Why](ctx, c, "/v1/why", url.Values{"path": {path}})
-}
-
-// Epoch is what tells the present life of a worker from those before it.
-func (c *Client) Epoch(ctx context.Context, path string) (api.Epoch, error) {
-	return read[api.Epoch](ctx, c, "/v1/epoch/"+url.PathEscape(path), nil)
 }
 
 // Events lists at most limit events (0: 100) after the position since: "INDEX",

@@ -19,6 +19,9 @@ type Config struct {
 	Socket string
 	// Timeout bounds one request, but not a stream. 0 is 30 s.
 	Timeout time.Duration
+	// HTTP carries the requests, if the node is reached in a way of its own. Its
+	// timeout must be 0: streams last.
+	HTTP *http.Client
 	// By says who asks, for the record; "api" if empty.
 	By string
 }
@@ -30,6 +33,8 @@ func (c Config) Validate() error {
 		return errors.New("cannot reach a node without its address or its socket")
 	case c.API != "" && c.Socket != "":
 		return errors.New("cannot use an address and a socket at once")
+	case c.HTTP != nil && (c.API == "" || c.HTTP.Timeout != 0):
+		return errors.New("cannot use an HTTP client that has a timeout, or without an address")
 	case c.Timeout < 0:
 		return errors.New("cannot use a negative timeout")
 	case c.Socket != "":
@@ -48,6 +53,9 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	if cfg.HTTP != nil {
+		return &Client{cfg: cfg, base: hostOf(cfg.API), http: cfg.HTTP}, nil
+	}
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
 		Proxy: http.ProxyFromEnvironment,
