@@ -8,7 +8,7 @@ import (
 
 // below is everything that is put together by node, in no package of its own.
 var below = []string{
-	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link", "fence",
+	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link",
 	"runner", "gossip", "fsm", "agent", "api",
 	"cluster", "cluster/raftstore", "cluster/raftnet", "cluster/mux",
 }
@@ -22,11 +22,10 @@ var layers = map[string][]string{
 	"placement":          {"supervisor"},
 	"spec":               {"supervisor"},
 	"link":               {"supervisor"},
-	"fence":              {},
 	"runner":             {},
 	"gossip":             {},
 	"fsm":                {"supervisor", "supervisor/breaker", "link"},
-	"agent":              {"supervisor", "supervisor/health", "link", "runner", "fence"},
+	"agent":              {"supervisor", "supervisor/health", "link", "runner"},
 	"cluster": {
 		"supervisor", "supervisor/breaker", "placement", "fsm", "gossip", "link",
 		"cluster/raftstore", "cluster/raftnet", "cluster/mux",
@@ -34,7 +33,7 @@ var layers = map[string][]string{
 	"cluster/raftstore": {"cluster/raftnet"},
 	"cluster/raftnet":   {},
 	"cluster/mux":       {},
-	"api":               {"supervisor", "supervisor/breaker", "placement", "spec", "fsm", "cluster", "runner", "link", "fence"},
+	"api":               {"supervisor", "supervisor/breaker", "placement", "spec", "fsm", "cluster", "runner", "link"},
 	"api/client":        {"api", "spec", "supervisor"},
 	"node":              below,
 	"bench":             append([]string{"node", "api/client"}, below...),
@@ -53,20 +52,28 @@ var layers = map[string][]string{
 	"internal/simtest/*":         append([]string{"internal/simtest/simnet"}, below...),
 	"internal/simtest/simnet":    {},
 	"examples/*":                 {},
-	"examples/fenced":            {"fence"},
-	"jepsen-lite":                {"api", "supervisor"},
-	"jepsen-lite/*":              {"api", "supervisor"},
-	"jepsen-lite/vswitch":        {},
-	"jepsen-lite/clock":          {},
-	"jepsen-lite/lab":            {"api", "jepsen-lite/vswitch", "jepsen-lite/clock"},
-	"jepsen-lite/nemesis":        {"api", "jepsen-lite/lab"},
+	"jepsen-lite": {
+		"api", "api/client", "jepsen-lite/check", "jepsen-lite/history", "jepsen-lite/lab", "jepsen-lite/nemesis",
+		"jepsen-lite/offline", "jepsen-lite/report", "jepsen-lite/witness", "jepsen-lite/workload",
+	},
+	"jepsen-lite/*":        {"api", "supervisor"},
+	"jepsen-lite/history":  {"supervisor"},
+	"jepsen-lite/check":    {"supervisor", "jepsen-lite/history"},
+	"jepsen-lite/offline":  {"supervisor", "fsm", "cluster", "cluster/raftstore", "jepsen-lite/history"},
+	"jepsen-lite/report":   {"jepsen-lite/check", "jepsen-lite/history"},
+	"jepsen-lite/witness":  {"jepsen-lite/history"},
+	"jepsen-lite/workload": {"api", "api/client", "jepsen-lite/history", "jepsen-lite/lab", "jepsen-lite/witness"},
+	"jepsen-lite/vswitch":  {},
+	"jepsen-lite/clock":    {},
+	"jepsen-lite/lab":      {"api", "jepsen-lite/vswitch", "jepsen-lite/clock"},
+	"jepsen-lite/nemesis":  {"api", "jepsen-lite/lab"},
 }
 
 // strangers says who may import a third-party module. golang.org/x/sys is the
 // kernel's face and belongs where files, sockets and processes are; bench
 // measures the floors with the bare libraries.
 var strangers = map[string][]string{
-	"github.com/hashicorp/raft":           {"cluster", "cluster/*", "node", "bench", "internal/*"},
+	"github.com/hashicorp/raft":           {"cluster", "cluster/*", "node", "bench", "internal/*", "jepsen-lite/offline"},
 	"github.com/hashicorp/raft-boltdb/v2": {"cluster", "cluster/*", "bench", "internal/*"},
 	"go.etcd.io/bbolt":                    {"cluster", "cluster/*", "bench", "internal/*"},
 	"github.com/hashicorp/go-hclog":       {"cluster", "cluster/*", "bench", "internal/*"},
@@ -74,6 +81,7 @@ var strangers = map[string][]string{
 	"github.com/fxamacker/cbor/v2":        {"link", "fsm", "gossip", "cluster", "cluster/*"},
 	"github.com/goccy/go-yaml":            {"spec"},
 	"github.com/danielgtaylor/huma/v2":    {"api"},
+	"github.com/anishathalye/porcupine":   {"jepsen-lite/check", "jepsen-lite/report"},
 	"github.com/urfave/cli/v2":            {"cmd/selfware-node"},
 	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "bench", "internal/*", "jepsen-lite", "jepsen-lite/*"},
 }

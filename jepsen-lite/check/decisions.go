@@ -1,0 +1,158 @@
+package check
+
+import (
+	"time"
+
+	"github.com/selfware/selfware/jepsen-lite/history"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// intensity is P3 and P10 by brute force: of all charges of a child since its
+// supervisor began anew, at most its budget lie in any period (its ends
+// included), and it escalates only when the budget is spent.
+func intensity(in *Input, v *Verdict) {
+	charges := make(map[string][]time.Duration)
+	restarts, escalations := 0, 0
+	for _, d := range in.Log.Decisions {
+		c := in.child(d.Path)
+		if c.Period == 0 {
+			continue
+		}
+		if d.Verdict == supervisor.VerdictStart && d.Cause.Kind == supervisor.CauseRetry || d.Cause.Kind == supervisor.CauseEscalation {
+			charges[d.Path] = nil // its supervisor began anew
+		}
+		within := recent(charges[d.Path], d.Time-c.Period)
+		switch {
+		case d.Verdict == supervisor.VerdictEscalate:
+			escalations++
+			if within != c.Restarts {
+				v.bad("%s escalated at index %d after %d restarts of %d in %v", d.Path, d.Index, within, c.Restarts, c.Period)
+			}
+		case d.After.Used > d.Before.Used:
+			restarts++
+			if within++; within > c.Restarts {
+				v.bad("%s restarted %d times in %v, at index %d, %d are allowed", d.Path, within, c.Period, d.Index, c.Restarts)
+			}
+			if within != d.After.Used {
+				v.bad("%s restarted %d times in %v, at index %d, but was told %d", d.Path, within, c.Period, d.Index, d.After.Used)
+			}
+			charges[d.Path] = append(charges[d.Path], d.Time)
+		}
+	}
+	v.need(restarts > 0, "nothing crashed")
+	v.need(escalations > 0, "no budget was ever spent")
+	v.count("charged restarts", restarts)
+	v.count("escalations", escalations)
+	v.count("elections", len(in.Leaders))
+}
+
+// recent counts the times that are not before since.
+func recent(times []time.Duration, since time.Duration) (n int) {
+	for _, t := range times {
+		if t >= since {
+			n++
+		}
+	}
+	return n
+}
+
+// once is P1 and P7: an end of a life is decided on once however often it is
+// reported, and the epochs of a child only grow.
+func once(in *Input, v *Verdict) {
+	type lifeOf struct {
+		path  string
+		epoch supervisor.Epoch
+	}
+	decided := make(map[lifeOf]int)
+	repeats := 0
+	for _, e := range in.Log.Ends {
+		key := lifeOf{e.Path, e.Epoch}
+		if !e.Decided {
+			repeats++
+			continue
+		}
+		if decided[key]++; decided[key] > 1 {
+			v.bad("the end of %s, epoch %v, was decided on again at index %d", e.Path, e.Epoch, e.Index)
+		}
+	}
+	newest := make(map[string]supervisor.Epoch)
+	made := 0
+	for _, d := range in.Log.Decisions {
+		if d.Epoch == 0 {
+			continue
+		}
+		if d.Epoch < newest[d.Path] {
+			v.bad("%s went back from epoch %v to %v at index %d", d.Path, newest[d.Path], d.Epoch, d.Index)
+		}
+		if begins(d) {
+			made++
+			if d.Epoch == newest[d.Path] {
+				v.bad("%s began twice with epoch %v, at index %d", d.Path, d.Epoch, d.Index)
+			}
+		}
+		newest[d.Path] = max(newest[d.Path], d.Epoch)
+	}
+	in.owners(v)
+	v.need(made > 0, "no life was ever decided on")
+	v.count("lives decided on", made)
+	v.count("ends decided on", len(decided))
+	v.count("ends that led to nothing", repeats)
+}
+
+// owners: an epoch is of one node, as the lives themselves tell it.
+func (in *Input) owners(v *Verdict) {
+	type token struct {
+		child             string
+		generation, epoch uint64
+	}
+	owner := make(map[token]history.Beat)
+	for _, b := range in.Beats {
+		if b.Type != history.Born {
+			continue
+		}
+		t := token{b.Child, b.Generation, b.Epoch}
+		if o, ok := owner[t]; ok && o.Node != b.Node {
+			v.bad("%s, epoch %d, began on %s and on %s", b.Child, b.Epoch, o.Node, b.Node)
+		}
+		owner[t] = b
+	}
+}
+
+// noFalseDeath is P16: no node is lost and nothing moves under faults that kill
+// nothing. It judges runs that have no other faults.
+func noFalseDeath(in *Input, v *Verdict) {
+	harmless := 0
+	for _, f := range in.Faults {
+		if f.Benign {
+			harmless++
+		} else {
+			v.bad("vacuous: %s is no benign fault", f.Nemesis)
+		}
+	}
+	lost := 0
+	for _, c := range in.Log.Commands {
+		if c.Type == "lost" {
+			lost++
+			v.bad("node %s was lost at index %d: %s", in.name(c.By), c.Index, c.Request)
+		}
+	}
+	moves := 0
+	for _, d := range in.Log.Decisions {
+		if d.Cause.Kind == supervisor.CauseNodeLost || d.Verdict == supervisor.VerdictMove {
+			moves++
+			v.bad("%s, at index %d", d.Sentence, d.Index)
+		}
+	}
+	v.need(harmless > 0, "there was no fault")
+	v.need(len(in.Log.Decisions) > 0, "nothing was decided")
+	v.count("benign faults", harmless)
+	v.count("nodes lost", lost)
+	v.count("moves", moves)
+}
+
+func (in *Input) name(id string) string {
+	if name, ok := in.Log.Names[id]; ok {
+		return name
+	}
+	return id
+}

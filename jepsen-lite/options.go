@@ -1,0 +1,216 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/selfware/selfware/jepsen-lite/check"
+	"github.com/selfware/selfware/jepsen-lite/lab"
+	"github.com/selfware/selfware/jepsen-lite/nemesis"
+	"github.com/selfware/selfware/jepsen-lite/workload"
+)
+
+// errHelp: help was asked for and given.
+var errHelp = flag.ErrHelp
+
+// options are what a run is asked for.
+type options struct {
+	work    workload.Workload
+	nemeses []strike
+	nodes   int
+	length  time.Duration
+	seed    uint64
+	backend string
+	profile string
+	binary  string
+	project string
+	dir     string
+	keep    bool
+}
+
+// strike is what one word of --nemesis stands for: a nemesis, or all whose names
+// begin so, of which one is drawn each time.
+type strike struct {
+	asked   string
+	choices []nemesis.Nemesis
+	target  nemesis.Target
+}
+
+// needs is what a lab must be able to do for any of the choices.
+func (s strike) needs() (needs lab.Caps) {
+	for _, n := range s.choices {
+		needs |= n.Needs()
+	}
+	return needs
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var work, nemeses string
+	flags := flag.NewFlagSet("jepsen-lite run", flag.ContinueOnError)
+	flags.StringVar(&work, "workload", "", "`NAME` of what the cluster shall do")
+	flags.StringVar(&nemeses, "nemesis", "", "`NAMES` of faults, with commas between; NAME:TARGET strikes one, leader, follower, minority, majority or all;\nthe beginning of names, such as partition, stands for any of them; none does no faults")
+	flags.IntVar(&o.nodes, "nodes", 0, "number of nodes (default 5; 3 for compose)")
+	flags.DurationVar(&o.length, "time", 60*time.Second, "how long faults may come")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of faults and operations (default: drawn from the time)")
+	flags.StringVar(&o.backend, "backend", "netns", "netns, loopback or compose")
+	flags.StringVar(&o.profile, "profile", "lan", "profile of the nodes: lan, fast or wan")
+	flags.StringVar(&o.binary, "binary", "", "`PATH` of the selfware-node to test (default: it is built)")
+	flags.StringVar(&o.project, "project", "", "compose `PROJECT` that runs already (default: one of its own)")
+	flags.StringVar(&o.dir, "dir", "", "`FOLDER` for what is found")
+	flags.BoolVar(&o.keep, "keep", false, "keep the nodes' disks of a valid run too")
+	flags.SetOutput(io.Discard)
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
+		return o, errHelp
+	case err != nil:
+		return o, err
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	if o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano())
+	}
+	return o, o.resolve(work, nemeses)
+}
+
+// resolve finds what names stand for.
+func (o *options) resolve(work, nemeses string) error {
+	var ok bool
+	if o.work, ok = workload.Find(work); !ok {
+		return fmt.Errorf("there is no workload %q%s", work, nearest(work, workloadNames()))
+	}
+	if o.dir == "" {
+		return errors.New("say with --dir where to put what is found")
+	}
+	for _, p := range [][]string{{"backend", o.backend, "netns", "loopback", "compose"}, {"profile", o.profile, "lan", "fast", "wan"}} {
+		if !slices.Contains(p[2:], p[1]) {
+			return fmt.Errorf("there is no %s %q%s", p[0], p[1], nearest(p[1], p[2:]))
+		}
+	}
+	if o.length < 10*time.Second {
+		return fmt.Errorf("%v is too short to see anything; 10s is the least", o.length)
+	}
+	if nemeses == "" {
+		return errors.New(`say with --nemesis which faults to do; "none" does none`)
+	}
+	for _, name := range strings.Split(nemeses, ",") {
+		s, err := strikeOf(strings.TrimSpace(name))
+		if err != nil {
+			return err
+		}
+		o.nemeses = append(o.nemeses, s)
+	}
+	return nil
+}
+
+// strikeOf finds what a word of --nemesis stands for.
+func strikeOf(word string) (strike, error) {
+	name, target, _ := strings.Cut(word, ":")
+	targets := []string{"", "one", "leader", "follower", "minority", "majority", "all"}
+	if !slices.Contains(targets, target) {
+		return strike{}, fmt.Errorf("there is no target %q%s", target, nearest(target, targets[1:]))
+	}
+	s := strike{asked: name, target: nemesis.Target(target)}
+	for _, n := range nemesis.List() {
+		if n.Name() == name {
+			s.choices = []nemesis.Nemesis{n}
+			return s, nil
+		}
+		if strings.HasPrefix(n.Name(), name+"-") {
+			s.choices = append(s.choices, n)
+		}
+	}
+	if len(s.choices) == 0 {
+		return s, fmt.Errorf("there is no nemesis %q%s", name, nearest(name, nemesisNames()))
+	}
+	return s, nil
+}
+
+// labConfig is the lab that the options ask for.
+func (o options) labConfig() lab.Config {
+	needs := lab.Caps(0)
+	for _, n := range o.nemeses {
+		needs |= n.needs()
+	}
+	return lab.Config{
+		Backend: o.backend, Nodes: o.nodes, Profile: o.profile, Binary: o.binary, Dir: o.dir, Seed: o.seed,
+		Clocks: needs.Has(lab.CanClock), PowerCuts: needs.Has(lab.CanPowerCut), Project: o.project,
+	}
+}
+
+func workloadNames() (names []string) {
+	for _, w := range workload.Workloads() {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+func nemesisNames() (names []string) {
+	for _, n := range nemesis.List() {
+		names = append(names, n.Name())
+	}
+	return names
+}
+
+// list tells what there is.
+func list(w io.Writer) {
+	fmt.Fprintln(w, "Workloads:")
+	for _, x := range workload.Workloads() {
+		fmt.Fprintf(w, "  %-22s %s\n", x.Name, x.Line)
+	}
+	fmt.Fprintln(w, "\nNemeses (NAME:TARGET strikes one, leader, follower, minority, majority or all):")
+	for _, n := range nemesis.List() {
+		fmt.Fprintf(w, "  %-22s %s\n", n.Name(), n.Line())
+	}
+	fmt.Fprintln(w, "\nCheckers:")
+	for _, c := range check.Checkers() {
+		line := c.Line
+		if c.Promise != "" {
+			line += " (" + c.Promise + ")"
+		}
+		fmt.Fprintf(w, "  %-22s %s\n", c.Name, line)
+	}
+}
+
+// nearest suggests the name that a word was perhaps meant to be.
+func nearest(word string, names []string) string {
+	best, least := "", 1+len(word)/2
+	for _, name := range names {
+		if d := distance(word, name); d < least {
+			best, least = name, d
+		}
+	}
+	if best == "" {
+		return "; there are: " + strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("; do you mean %q?", best)
+}
+
+// distance is how many letters must change to make one word of the other.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/selfware/selfware/api/client"
+	"github.com/selfware/selfware/jepsen-lite/history"
+	"github.com/selfware/selfware/jepsen-lite/lab"
+)
+
+// settle waits until every child has exactly one life and keeps it for two
+// seconds, and says what is missing if ctx ends before.
+func (t *tester) settle(ctx context.Context) (missing string) {
+	since, lives := time.Now(), -1
+	for {
+		if missing = t.missing(); missing != "" || t.witness.Lives() != lives {
+			since, lives = time.Now(), t.witness.Lives()
+		}
+		if missing == "" && time.Since(since) >= settled {
+			return ""
+		}
+		if pause(ctx, 20*time.Millisecond) != nil {
+			if missing == "" {
+				missing = "lives come and go"
+			}
+			return missing
+		}
+	}
+}
+
+const settled = 500 * time.Millisecond
+
+func (t *tester) missing() string {
+	running := t.witness.Running()
+	for _, c := range t.run.Children {
+		if n := running[c.Path]; n != 1 {
+			return fmt.Sprintf("%s has %d lives", c.Path, n)
+		}
+	}
+	return ""
+}
+
+// converge waits until the replicas of all nodes say the same of the same index,
+// for the disks to be worth a comparison. It is no judgement.
+func (t *tester) converge(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for pause(ctx, 200*time.Millisecond) == nil {
+		seen := make(map[string]bool)
+		for _, n := range t.lab.Nodes() {
+			if n.Left() {
+				continue
+			}
+			c, err := client.New(client.Config{API: n.URL(), HTTP: n.HTTP(), Timeout: 2 * time.Second})
+			if err == nil {
+				h, err := c.Hash(ctx)
+				seen[fmt.Sprint(h, err)] = true
+			}
+		}
+		if len(seen) == 1 {
+			return
+		}
+	}
+}
+
+// sample writes down each second what agents use.
+func (t *tester) sample(ctx context.Context) {
+	for pause(ctx, time.Second) == nil {
+		for _, n := range t.lab.Nodes() {
+			if p, err := n.Agent(); err == nil {
+				if s, ok := sampleOf(n, p); ok {
+					t.samples.Put(s)
+				}
+			}
+		}
+	}
+}
+
+// sampleOf reads /proc; false if the process is gone.
+func sampleOf(n lab.Node, p lab.Proc) (history.Sample, bool) {
+	s := history.Sample{Time: history.Now(), Node: n.Name(), PID: p.PID}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID))
+	if err != nil {
+		return s, false
+	}
+	s.Files = len(files)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		first, _, _ := strings.Cut(strings.TrimSpace(value), " ")
+		number, _ := strconv.ParseInt(first, 10, 64)
+		switch name {
+		case "Threads":
+			s.Threads = int(number)
+		case "VmRSS":
+			s.Memory = number << 10
+		}
+	}
+	return s, err == nil && s.Memory > 0
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/selfware/selfware/jepsen-lite/history"
+	"github.com/selfware/selfware/jepsen-lite/lab"
+	"github.com/selfware/selfware/jepsen-lite/nemesis"
+)
+
+// rhythm is how long a fault lasts and how long the cluster has after it, at
+// least; up to half as much again is drawn. A fault must outlast a lease.
+type rhythm struct{ hold, rest time.Duration }
+
+func rhythmOf(profile string) rhythm {
+	switch profile {
+	case "fast":
+		return rhythm{3500 * time.Millisecond, 2500 * time.Millisecond}
+	case "wan":
+		return rhythm{45 * time.Second, 30 * time.Second}
+	}
+	return rhythm{8 * time.Second, 5 * time.Second}
+}
+
+// healTime bounds the end of a fault.
+const healTime = 30 * time.Second
+
+// strikeAll does one fault after the other until the time is over. Each nemesis
+// comes once before any comes again.
+func (t *tester) strikeAll(ctx context.Context) error {
+	if err := pause(ctx, warm); err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(t.seed, 0xfa0175))
+	end := time.Now().Add(t.length)
+	t.run.Faults = history.Now()
+	r := rhythmOf(t.profile)
+	var bag []strike
+	for time.Now().Before(end) {
+		if len(bag) == 0 {
+			bag = slices.Clone(t.nemeses)
+			rng.Shuffle(len(bag), func(i, j int) { bag[i], bag[j] = bag[j], bag[i] })
+		}
+		hold := r.hold + time.Duration(rng.Int64N(int64(r.hold/2)))
+		if len(bag) > 0 {
+			if err := t.strike(ctx, bag[0], rng, hold); err != nil {
+				return err
+			}
+			bag = bag[1:]
+		}
+		if err := t.churn(ctx, rng); err != nil {
+			return err
+		}
+		if err := pause(ctx, min(time.Until(end), r.rest+time.Duration(rng.Int64N(int64(r.rest/2))))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// strike does one fault, holds it, heals it, and writes it down. A fault that
+// cannot be done now, as nobody leads for example, is left out; one that can
+// never be done here is an error.
+func (t *tester) strike(ctx context.Context, s strike, rng *rand.Rand, hold time.Duration) error {
+	n := s.choices[rng.IntN(len(s.choices))]
+	fault, err := n.Inject(ctx, t.lab, rng, s.target)
+	var unable *lab.Unable
+	switch {
+	case errors.As(err, &unable):
+		return fmt.Errorf("cannot do %s: %w", n.Name(), err)
+	case err != nil:
+		t.say("cannot do %s now: %v", n.Name(), err)
+		return nil
+	}
+	t.say("%s: %s", n.Name(), fault.Record().What)
+	held := pause(ctx, hold)
+	heal, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
+	defer cancel()
+	err = fault.Heal(heal)
+	rec := fault.Record()
+	f := told(rec, fault.Evidence())
+	if t.isolates(f.Nemesis) {
+		f.Minority = f.Nodes
+	}
+	t.faults.Put(f)
+	if err != nil {
+		return fmt.Errorf("cannot heal %s: %w", n.Name(), err)
+	}
+	return held
+}
+
+// told is a fault as the history has it.
+func told(r nemesis.Record, e nemesis.Evidence) history.Fault {
+	end := history.At(r.End)
+	if end == 0 {
+		end = history.Now()
+	}
+	return history.Fault{
+		Nemesis: r.Nemesis, What: r.What, Nodes: r.Nodes, Start: history.At(r.Start), End: end, Evidence: e,
+		Freeze: r.Traits.Freeze, Benign: r.Traits.Benign, Clock: r.Traits.Clock, Quorum: r.Traits.Quorum, Down: r.Traits.Down,
+	}
+}
+
+// isolates: the nodes of such a fault can reach no majority. All nodes vote, but
+// for those that come and go.
+func (t *tester) isolates(name string) bool {
+	switch name {
+	case "partition-halves", "partition-one", "partition-leader", "partition-majority", "partition-shatter", "partition-raft":
+		return !t.work.Churn
+	}
+	return false
+}
+
+// churn takes a new node in, or one of those out.
+func (t *tester) churn(ctx context.Context, rng *rand.Rand) error {
+	if !t.work.Churn {
+		return nil
+	}
+	here := slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
+	if len(here) > len(t.lab.Nodes())/2+1 && len(here) > 4 {
+		n := here[rng.IntN(len(here))]
+		t.say("%s leaves", n.Name())
+		return t.lab.Leave(ctx, n)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	n, err := t.lab.Join(ctx)
+	if err == nil {
+		t.say("%s has joined", n.Name())
+	}
+	return err
+}
