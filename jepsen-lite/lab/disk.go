@@ -14,6 +14,8 @@ import (
 // diskSize is the size of each node's disk, in bytes.
 const diskSize = 192 << 20
 
+const unsyncedText = "not synced"
+
 // disk is what a node's data dir is on: a tmpfs, or an ext4 in an image of its
 // own whose power can be cut; without root just a folder.
 type disk struct {
@@ -93,7 +95,7 @@ func (d *disk) mark() error {
 		}
 	}
 	if err == nil {
-		err = os.WriteFile(d.unsynced(), []byte("not synced"), 0o644)
+		err = os.WriteFile(d.unsynced(), []byte(unsyncedText), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot mark a disk: %w", err)
@@ -121,7 +123,9 @@ func (d *disk) cutPower() (Lost, error) {
 	if _, err := os.Stat(d.synced()); err == nil {
 		lost.Kept = 1
 	}
-	if _, err := os.Stat(d.unsynced()); errors.Is(err, os.ErrNotExist) {
+	// Whoever syncs another file writes the journal, and so the name of this one,
+	// but not what is in it.
+	if text, err := os.ReadFile(d.unsynced()); errors.Is(err, os.ErrNotExist) || err == nil && string(text) != unsyncedText {
 		lost.Gone = 1
 	}
 	return lost, nil

@@ -3,8 +3,12 @@ package nemesis
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +22,9 @@ func realLab(t *testing.T, cfg lab.Config) lab.Lab {
 		t.Skip("real processes: not in -short")
 	}
 	cfg.Dir = t.TempDir()
+	if d := os.Getenv("LABLOGS"); d != "" {
+		cfg.Dir = d
+	}
 	l, err := lab.New(cfg)
 	if u := (*lab.Unable)(nil); errors.As(err, &u) {
 		t.Skip(err)
@@ -87,4 +94,56 @@ func TestRealFaults(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "jepsen-lite-*")); len(left) > 1 {
 		t.Logf("other labs, or leftovers: %v", left)
 	}
+}
+
+// write applies a tree again and again, each time another, so that disks have
+// something to do.
+func write(t *testing.T, l lab.Lab) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		acked := 0
+		for i := 0; ctx.Err() == nil; i++ {
+			if apply(ctx, l.Nodes()[i%len(l.Nodes())], i) == nil {
+				acked++
+			}
+			rest(ctx.Done(), 20*time.Millisecond)
+		}
+		done <- acked
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if acked := <-done; acked == 0 {
+			t.Error("nothing was written at all")
+		} else {
+			t.Logf("%d writes were acknowledged", acked)
+		}
+	})
+}
+
+func apply(ctx context.Context, n lab.Node, i int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	tree := fmt.Sprintf("name: load\nchildren:\n- {id: a, run: [sleep, \"%d\"]}\n", 1000+i)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, n.URL()+"/v1/trees/load", strings.NewReader(tree))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/yaml")
+	res, err := n.HTTP().Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(res.Body)
+		return fmt.Errorf("%s: %s", res.Status, text)
+	}
+	return nil
+}
+
+func TestRealDisks(t *testing.T) {
+	l := realLab(t, lab.Config{Backend: "netns", Nodes: 3, Profile: "fast", Seed: 1, PowerCuts: true})
+	write(t, l)
+	strikeAll(t, l, "disk-error-fsync", "disk-error-write", "disk-slow", "disk-stall", "disk-no-space", "disk-full", "power-cut", "power-cut-all")
 }
