@@ -102,6 +102,52 @@ func TestFenceOfANodeThatIsAlive(t *testing.T) {
 	}
 }
 
+// TestRestartOfAFencedNode: its agent began anew while it was alive and fenced. What it
+// does not hold any more begins anew.
+func TestRestartOfAFencedNode(t *testing.T) {
+	h := exclusive(t)
+	api := h.ref("shop/api")
+	h.must(fenced("n1", 1), nodeUp("n1", 2))
+	if s := h.child("shop/api"); s.Phase != supervisor.PhaseStarting || s.Epoch <= api.Epoch {
+		t.Errorf("api is %+v", s)
+	}
+}
+
+// TestLossOfAFencedNode: it was granted nothing since, so an exclusive life that was
+// to begin there moves with all others.
+func TestLossOfAFencedNode(t *testing.T) {
+	h := newHarness(t, "n1", "n2")
+	spec := tree("shop", "a", "b")
+	spec.Strategy, spec.Children[1].Exclusive = supervisor.RestForOne, true
+	h.must(applyTree(spec))
+	h.must(assign(h.ref("shop/a"), "n2"), assign(h.ref("shop/b"), "n1"))
+	h.must(fenced("n1", 1), event(h.ref("shop/a"), supervisor.EventStarted)) // now it is b's turn
+	if o := h.orders("n1"); len(o) != 1 || !o[0].Exclusive {
+		t.Fatalf("orders %+v", o)
+	}
+	h.must(leased(lost("n1", 1)))
+	if n := h.node("n1"); len(h.pending()) != 1 || !n.Fenced {
+		t.Errorf("%+v, pending %v", n, h.pending())
+	}
+}
+
+// TestFenceTakesWhatFollowed: an exclusive life ended on a node in limbo, by its own
+// word, and is to be followed there by one that is not exclusive any more. The fence
+// takes that one along: the node is not alive.
+func TestFenceTakesWhatFollowed(t *testing.T) {
+	h := exclusive(t)
+	store := h.ref("shop/store")
+	h.must(leased(lost("n1", 1)), applyTree(tree("shop", "store", "api")))
+	h.must(event(store, supervisor.EventExited))
+	if o := h.orders("n1"); len(o) != 1 || o[0].Exclusive {
+		t.Fatalf("orders %+v", o)
+	}
+	h.must(fenced("n1", 1))
+	if len(h.pending()) != 2 {
+		t.Errorf("pending %v", h.pending())
+	}
+}
+
 // TestLossWithoutExclusive: a node that has no exclusive life is fenced as it is
 // lost; so is one that ended well, whatever it had.
 func TestLossWithoutExclusive(t *testing.T) {

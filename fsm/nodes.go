@@ -79,7 +79,7 @@ func (s *state) nodeUp(in *NodeUp) Result {
 	case old.Boot != n.Boot:
 		s.recordNode(n, "has restarted")
 	}
-	if old != nil && old.Boot != n.Boot && !old.Fenced {
+	if old != nil && old.Boot != n.Boot && (old.State == NodeAlive || old.Unfenced()) {
 		res.Decisions = s.eachTree(supervisor.NodeLost{
 			Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true,
 		})
@@ -186,7 +186,8 @@ func (s *state) leave(n *Node, to NodeState, in *NodeRef) Result {
 	s.recordNode(&next, fmt.Sprintf("is %s (%s)", to, in.Reason))
 	var res Result
 	if n.State == NodeAlive || n.Unfenced() && !in.Leased {
-		res.Decisions = s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: in.Reason, Leased: in.Leased})
+		// One that is fenced was granted nothing since: it runs nothing exclusive.
+		res.Decisions = s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: in.Reason, Leased: in.Leased && !n.Fenced})
 	}
 	next.Fenced = n.Fenced || !s.leased(n.ID)
 	s.drop(&next)
@@ -223,7 +224,9 @@ func (s *state) nodeFenced(in *NodeRef) Result {
 	s.nodesChanged = true
 	reason := cmp.Or(in.Reason, "its lease has run out")
 	s.recordNode(&next, "is fenced: no exclusive child runs there any more ("+reason+")")
-	res := Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason, Fenced: true})}
+	// Of a node that is not alive everything is over: an exclusive life that ended
+	// there meanwhile may have been followed by one that is not.
+	res := Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason, Fenced: n.State == NodeAlive})}
 	s.drop(&next)
 	return res
 }
