@@ -106,6 +106,7 @@ func (l *leader) onNews(m sessionNews) {
 	if m.up.Sum != nil {
 		c.sum = *m.up.Sum
 	}
+	l.noteProgress(id, m.up.Applied)
 	if len(m.up.Events) > 0 {
 		l.proposeEvents(m)
 	}

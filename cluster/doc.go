@@ -111,6 +111,24 @@
 //     same request id.
 //   - Overload: ErrBusy beyond 4,096 waiting requests.
 //
+// # Who a node is
+//
+// A node is its data dir: a random id, made and synced before its first use, beside
+// the log that belongs to it. A wiped disk is a new node. A disk that went back in
+// time (a restored backup, a machine's snapshot, a copy) is worse: it has forgotten
+// votes and entries that others count on. Every handshake of the cluster port names
+// the number of the process's start on its data dir, raft's term and the end of its
+// log; each node remembers the highest it has seen of every other, and what it hears
+// as leader of how far they are (starts), and lets nothing of raft's pass from or to
+// one that knows less. The replicated state keeps the numbers of the starts for good.
+//
+// The limits. A disk put back behind a start is found by every node, always. One put
+// back within its last start is found by those that have seen more of its log or term
+// in this life of theirs: by the leader it last had a session with, up to its last
+// word, and by others up to its last handshake with them. It is not found if all who
+// know have restarted since, nor if the machine is put back as a whole, memory and
+// all, and goes on in the same start.
+//
 // # Raft
 //
 // Rules and their reasons are in raftnet (raft#695, #612), raftstore (#503, #614,

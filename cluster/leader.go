@@ -51,6 +51,7 @@ type leader struct {
 	vitals  sync.Map        // node id -> vital
 	ordered map[string]sent // by path: the order last given
 	pinged  time.Time
+	first   uint64    // an index of this term
 	summed  time.Time // when this leader last asked for a checksum, or began
 	split   uint64    // the checksum entry that replicas were last seen to differ at
 	// idle is set while nothing the leader could do has changed.
@@ -121,7 +122,7 @@ func (l *leader) catchUp() bool {
 		err := l.log.Barrier(5 * time.Second).Error()
 		if err == nil {
 			l.began, l.leases.barrier = time.Now(), l.clock()
-			l.summed = l.began
+			l.summed, l.first = l.began, l.log.AppliedIndex()
 			l.n.rep.m.TakeChanged() // each node gets all its orders on contact
 			l.n.rep.m.View(func(v fsm.View) { l.base = v.Clock() })
 			l.inheritContacts()

@@ -30,6 +30,7 @@ type Node struct {
 	transport *raftnet.Transport
 	mux       *mux.Mux
 	dialer    *mux.Dialer
+	starts    *starts
 	notify    chan bool
 
 	// leading is set while this node leads and has caught up with its log.
@@ -72,10 +73,14 @@ func New(cfg Config) (*Node, error) {
 		// Raft blocks on a full NotifyCh (nomad#6977); roles always reads it.
 		notify: make(chan bool, 16), inbox: make(chan net.Conn, 4), over: make(chan struct{}), left: make(chan struct{}),
 	}
-	self := mux.Identity{ClusterID: cfg.ClusterID, NodeID: cfg.Self.ID, Key: cfg.Key}
-	n.dialer = &mux.Dialer{Dial: cfg.Dial, Self: self}
-	var err error
-	if n.mux, err = mux.New(mux.Config{Listener: cfg.Listener, Self: self, Logger: cfg.Logger}); err != nil {
+	start, err := startOf(cfg.Self, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	n.starts = newStarts(n.rep.m)
+	self := mux.Identity{ClusterID: cfg.ClusterID, NodeID: cfg.Self.ID, Key: cfg.Key, Start: start}
+	n.dialer = &mux.Dialer{Dial: cfg.Dial, Self: self, Starts: n.starts}
+	if n.mux, err = mux.New(mux.Config{Listener: cfg.Listener, Self: self, Starts: n.starts, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
 	// A purpose is served once its listener was asked for: before Run, so that

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,12 +39,18 @@ type lab struct {
 	stop  []func()
 	// config, if set, changes what a node is started with.
 	config func(*Config)
+	disks  map[string]*raftstore.Mem
+	seq    map[string]uint64 // starts so far
+	ends   map[string]func() // stops a node
 }
 
 // inLab runs f and then ends all nodes.
 func inLab(t *testing.T, f func(l *lab)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lab{t: t, net: simnet.New(1), began: time.Now().Add(-time.Hour)}
+		l := &lab{
+			t: t, net: simnet.New(1), began: time.Now().Add(-time.Hour), disks: make(map[string]*raftstore.Mem),
+			seq: make(map[string]uint64), ends: make(map[string]func()),
+		}
 		for _, id := range []string{"n1", "n2", "n3"} {
 			l.all = append(l.all, gossip.Member{
 				Meta: gossip.Meta{NodeID: id, Name: id, ClusterAddr: l.addr(id)}, State: gossip.Alive,
@@ -61,7 +68,8 @@ func inLab(t *testing.T, f func(l *lab)) {
 func (l *lab) addr(id string) string { return "10.0.0." + id[1:] + ":7401" }
 
 func (l *lab) self(id string) link.Node {
-	return link.Node{ID: id, Name: id, Boot: id + "b1", BootSeq: 1, Address: l.addr(id)}
+	seq := max(1, l.seq[id])
+	return link.Node{ID: id, Name: id, Boot: fmt.Sprint(id, "b", seq), BootSeq: seq, Address: l.addr(id)}
 }
 
 // node starts a node; n1 begins the cluster.
@@ -72,7 +80,11 @@ func (l *lab) node(id string) *Node {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	store, err := raftstore.NewMem().Open(raftstore.Config{})
+	if l.disks[id] == nil {
+		l.disks[id] = raftstore.NewMem()
+	}
+	l.seq[id]++
+	store, err := l.disks[id].Open(raftstore.Config{})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -91,12 +103,13 @@ func (l *lab) node(id string) *Node {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
-	l.stop = append(l.stop, func() {
+	end := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, net.ErrClosed) {
 			l.t.Errorf("Run of %s: %v", id, err)
 		}
 	})
+	l.stop, l.ends[id] = append(l.stop, end), end
 	return n
 }
 

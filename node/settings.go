@@ -262,6 +262,10 @@ func Load(dir string) (Settings, error) {
 	path := filepath.Join(dir, "node.json")
 	data, err := os.ReadFile(path)
 	if err != nil {
+		if _, rerr := os.Stat(filepath.Join(dir, "raft", "raft.db")); rerr == nil {
+			return Settings{}, fmt.Errorf("cannot use %s: its raft log is there and its settings are gone (%w); "+
+				"put node.json back, or move the dir away and join as a new node", dir, err)
+		}
 		return Settings{}, fmt.Errorf("cannot use %s as a data dir: %w", dir, err)
 	}
 	var probe struct{ Format int }

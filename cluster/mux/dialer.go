@@ -18,6 +18,8 @@ type Dialer struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Self is who we are.
 	Self Identity
+	// Starts judges the starts of those who answer. Nil accepts all.
+	Starts Starts
 	// HandshakeTimeout limits the handshake, and the dial too if ctx has no
 	// deadline. Zero means 5 s.
 	HandshakeTimeout time.Duration
@@ -92,6 +94,12 @@ func (d *Dialer) exchange(nc net.Conn, p Purpose) (peer string, err error) {
 	if want := sign(d.Self.Key, labelMux, h.raw, rp.raw); !hmac.Equal(want[:], rp.mac[:]) {
 		return "", ErrWrongKey
 	}
+	if d.Starts != nil {
+		if err := d.Starts.Check(rp.detail, rp.start); err != nil {
+			return "", err
+		}
+		d.Starts.Note(rp.detail, rp.start)
+	}
 	proof := sign(d.Self.Key, labelDialer, h.raw, rp.raw)
 	if _, err := nc.Write(proof[:]); err != nil {
 		return "", err
@@ -110,6 +118,8 @@ func (d *Dialer) refused(rp reply, p Purpose) error {
 			return fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 		return &ClusterError{Ours: d.Self.ClusterID, Theirs: rp.detail}
+	case codeStale:
+		return ErrStale
 	case codeVersion:
 		return fmt.Errorf("%w: the other side does not speak %c", ErrVersion, version)
 	case codeNoService:

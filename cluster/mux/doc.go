@@ -9,8 +9,8 @@
 //
 // One round trip, then the dialer may send at once:
 //
-//	dialer -> hello: "selfware/1\n", purpose, cluster id, node id, nonce
-//	mux    -> reply: "selfware/1\n", accepted, node id, nonce, MAC
+//	dialer -> hello: "selfware/2\n", purpose, cluster id, node id, nonce, start
+//	mux    -> reply: "selfware/2\n", accepted, node id, nonce, start, MAC
 //	                 or refused, reason, detail
 //	dialer -> MAC
 //
@@ -29,6 +29,9 @@
 //     hundred bytes, for at most HandshakeTimeout.
 //   - Deadlines used by the handshake are cleared before the connection is
 //     handed over, and no byte after the handshake is consumed.
+//   - Both sides name the start of their process (Start). Whoever is known to have
+//     started again since, or to have had more on its disk, is not spoken with: no
+//     byte of raft's reaches it or comes from it.
 //
 // # What it does not do
 //

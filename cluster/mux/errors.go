@@ -20,6 +20,10 @@ var (
 	// ErrNoService: the other side is a node of this cluster but does not
 	// serve this purpose (yet, or any more).
 	ErrNoService = errors.New("not served there")
+	// ErrStale: the other side has seen a newer start of this node, or more in its
+	// log than is there now, and does not speak with it.
+	ErrStale = errors.New("the data dir of this node is older than it was: it was copied, or put back from a backup or a snapshot of its machine; " +
+		"it must not be used, since it has forgotten what it promised: join as a new node with an empty data dir")
 	// ErrNotSelfware: what answers on the port is another program.
 	ErrNotSelfware = errors.New("not a selfware port")
 	// ErrHungUp: the other side closed the connection in the handshake and did

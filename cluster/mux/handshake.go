@@ -12,12 +12,13 @@ import (
 
 const (
 	magic     = "selfware/" // then one version character and a newline
-	version   = '1'
+	version   = '2'
 	magicSize = len(magic) + 2
 	nonceSize = 32
 	macSize   = sha256.Size
 	keySize   = 32
 	maxID     = 64 // longest cluster or node id, in bytes
+	startSize = 32
 )
 
 // Reply codes of the mux. Zero is kept free so that silence is never consent.
@@ -26,12 +27,13 @@ const (
 	codeVersion
 	codeCluster // detail: the cluster id of the mux
 	codeNoService
+	codeStale
 )
 
 // Labels keep the MAC of one side from being used as that of the other.
 const (
-	labelMux    = "selfware mux 1 listener"
-	labelDialer = "selfware mux 1 dialer"
+	labelMux    = "selfware mux 2 listener"
+	labelDialer = "selfware mux 2 dialer"
 )
 
 // hello is the first message of the dialer.
@@ -40,6 +42,7 @@ type hello struct {
 	cluster string
 	node    string
 	nonce   [nonceSize]byte
+	start   Start
 	raw     []byte // as it travelled: the first half of the transcript
 }
 
@@ -48,6 +51,7 @@ type reply struct {
 	code   byte
 	detail string // accepted: the node id of the mux; else see the codes
 	nonce  [nonceSize]byte
+	start  Start
 	mac    [macSize]byte
 	raw    []byte // without the MAC: the second half of the transcript
 }
@@ -73,7 +77,7 @@ func newHello(self Identity, p Purpose) hello {
 	b = append(b, byte(p), byte(len(h.cluster)), byte(len(h.node)))
 	b = append(b, h.cluster...)
 	b = append(b, h.node...)
-	h.raw = append(b, h.nonce[:]...)
+	h.raw = self.Start.append(append(b, h.nonce[:]...))
 	return h
 }
 
@@ -92,12 +96,13 @@ func readHello(r io.Reader) (hello, error) {
 	if nc == 0 || nc > maxID || nn == 0 || nn > maxID {
 		return hello{}, fmt.Errorf("%w: ids of %d and %d bytes", ErrMalformed, nc, nn)
 	}
-	rest := make([]byte, nc+nn+nonceSize)
+	rest := make([]byte, nc+nn+nonceSize+startSize)
 	if _, err := io.ReadFull(r, rest); err != nil {
 		return hello{}, hungUp(err)
 	}
 	h.cluster, h.node = string(rest[:nc]), string(rest[nc:nc+nn])
 	copy(h.nonce[:], rest[nc+nn:])
+	h.start = readStart(rest[nc+nn+nonceSize:])
 	h.raw = append(head, rest...)
 	if err := errors.Join(checkID("cluster id", h.cluster), checkID("node id", h.node)); err != nil {
 		return hello{}, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -109,7 +114,7 @@ func readHello(r io.Reader) (hello, error) {
 func accept(self Identity, h hello) (rp reply, wire []byte) {
 	rp = reply{code: codeAccepted, detail: self.NodeID}
 	rand.Read(rp.nonce[:])
-	rp.raw = append(refusal(rp.code, rp.detail), rp.nonce[:]...)
+	rp.raw = self.Start.append(append(refusal(rp.code, rp.detail), rp.nonce[:]...))
 	rp.mac = sign(self.Key, labelMux, h.raw, rp.raw)
 	return rp, append(bytes.Clone(rp.raw), rp.mac[:]...)
 }
@@ -140,7 +145,7 @@ func readReply(r io.Reader) (reply, error) {
 	}
 	size := nd
 	if rp.code == codeAccepted {
-		size += nonceSize + macSize
+		size += nonceSize + startSize + macSize
 	}
 	rest := make([]byte, size)
 	if _, err := io.ReadFull(r, rest); err != nil {
@@ -149,8 +154,9 @@ func readReply(r io.Reader) (reply, error) {
 	rp.detail = string(rest[:nd])
 	if rp.code == codeAccepted {
 		copy(rp.nonce[:], rest[nd:])
-		copy(rp.mac[:], rest[nd+nonceSize:])
-		rp.raw = append(head, rest[:nd+nonceSize]...)
+		rp.start = readStart(rest[nd+nonceSize:])
+		copy(rp.mac[:], rest[nd+nonceSize+startSize:])
+		rp.raw = append(head, rest[:nd+nonceSize+startSize]...)
 	}
 	return rp, nil
 }

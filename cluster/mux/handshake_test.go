@@ -28,7 +28,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(wire)
 	f.Add(refusal(codeCluster, "other"))
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
-	f.Add([]byte("selfware/1\n\x01\xff\xff"))
+	f.Add([]byte("selfware/2\n\x01\xff\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		in := &countReader{r: bytes.NewReader(data)}
 		h, err := readHello(in)

@@ -39,6 +39,7 @@ type Identity struct {
 	ClusterID string // 1 to 64 printable ASCII characters
 	NodeID    string // likewise; a joining node uses its own fresh id
 	Key       []byte // the cluster key, 32 bytes
+	Start     Start  // of this process; zero if it is no node's
 }
 
 // Validate reports what is wrong with the identity, without showing the key.

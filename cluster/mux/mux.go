@@ -33,6 +33,8 @@ type Config struct {
 	// Backlog limits the connections that wait in each listener for Accept.
 	// Zero means 128.
 	Backlog int
+	// Starts judges the starts of those who dial. Nil accepts all.
+	Starts Starts
 	// Logger gets refusals, at most one line a second. Nil means none.
 	Logger *slog.Logger
 }
@@ -54,6 +56,9 @@ func (c Config) withDefaults() Config {
 	c.MaxPending = cmp.Or(c.MaxPending, 256)
 	c.MaxPerIP = cmp.Or(c.MaxPerIP, max(1, c.MaxPending/4))
 	c.Backlog = cmp.Or(c.Backlog, 128)
+	if c.Starts == nil {
+		c.Starts = anyStart{}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -203,6 +208,10 @@ func (m *Mux) welcome(nc net.Conn) (*Conn, error) {
 		turnAway(nc, codeNoService, "")
 		return nil, fmt.Errorf("%s is %w", h.purpose, ErrNoService)
 	}
+	if err := m.cfg.Starts.Check(h.node, h.start); err != nil {
+		turnAway(nc, codeStale, "")
+		return nil, err
+	}
 	rp, wire := accept(m.cfg.Self, h)
 	if _, err := nc.Write(wire); err != nil {
 		return nil, err
@@ -217,6 +226,7 @@ func (m *Mux) welcome(nc net.Conn) (*Conn, error) {
 	if want := sign(m.cfg.Self.Key, labelDialer, h.raw, rp.raw); !hmac.Equal(want[:], got[:]) {
 		return nil, ErrWrongKey
 	}
+	m.cfg.Starts.Note(h.node, h.start)
 	return &Conn{Conn: nc, peer: h.node, purpose: h.purpose}, nil
 }
 

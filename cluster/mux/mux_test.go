@@ -149,8 +149,8 @@ func TestRefusals(t *testing.T) {
 		want    error
 		text    string
 	}{
-		{"wrong key", Identity{"c1", "n", make([]byte, 32)}, "", Raft, ErrWrongKey, "use the token of this cluster"},
-		{"wrong cluster", Identity{"c2", "n", testKey}, "", Raft, ErrWrongCluster, "we belong to c2, the other side to c1"},
+		{"wrong key", Identity{ClusterID: "c1", NodeID: "n", Key: make([]byte, 32)}, "", Raft, ErrWrongKey, "use the token of this cluster"},
+		{"wrong cluster", Identity{ClusterID: "c2", NodeID: "n", Key: testKey}, "", Raft, ErrWrongCluster, "we belong to c2, the other side to c1"},
 		{"wrong node", ident("n"), "other", Raft, ErrWrongNode, "we look for other, but server is there now"},
 		{"never served", ident("n"), "", HTTP, ErrNoService, "for http: http is not served there"},
 		{"no longer served", ident("n"), "", Session, ErrNoService, "session is not served there"},
@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	var ce *ClusterError
-	_, err := (&Dialer{Self: Identity{"c2", "n", testKey}}).DialPurpose(t.Context(), addr, Raft)
+	_, err := (&Dialer{Self: Identity{ClusterID: "c2", NodeID: "n", Key: testKey}}).DialPurpose(t.Context(), addr, Raft)
 	if !errors.As(err, &ce) || ce.Ours != "c2" || ce.Theirs != "c1" {
 		t.Errorf("cluster ids are lost: %v", err)
 	}
@@ -188,8 +188,8 @@ func TestOtherPrograms(t *testing.T) {
 		{"ssh server", talker(t, "SSH-2.0-OpenSSH_9\r\n"), ErrNotSelfware, "SSH-2.0"},
 		{"short talker", talker(t, "-ERR\r\n"), ErrNotSelfware, `"-ERR`},
 		{"hangs up", talker(t, ""), ErrHungUp, "hung up"},
-		{"newer selfware", talker(t, "selfware/2\nxxxx"), ErrVersion, `ours is 1, theirs is '2'`},
-		{"unknown code", talker(t, "selfware/1\n\xff\x00"), ErrMalformed, "code 255"},
+		{"newer selfware", talker(t, "selfware/3\nxxxx"), ErrVersion, `ours is 2, theirs is '3'`},
+		{"unknown code", talker(t, "selfware/2\n\xff\x00"), ErrMalformed, "code 255"},
 		{"nobody", free.Addr().String(), syscall.ECONNREFUSED, "refused"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -247,7 +247,7 @@ func TestStrangers(t *testing.T) {
 				t.Errorf("%s: not hung up: %v", name, err)
 			}
 		}
-		for _, says := range []string{"GET / HTTP/1.1\r\n\r\n", "selfware/1\n\x01\x00\x00", "selfware/1\n\x01\xff\xffxxxxx"} {
+		for _, says := range []string{"GET / HTTP/1.1\r\n\r\n", "selfware/2\n\x01\x00\x00", "selfware/2\n\x01\xff\xffxxxxx"} {
 			c, _ := pl.dial(t.Context(), "")
 			go io.WriteString(c, says)
 			if n, err := c.Read(make([]byte, 64)); n != 0 || err == nil {
@@ -459,7 +459,7 @@ func TestHTTPServer(t *testing.T) {
 func TestValidate(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"listener is missing":      {Self: ident("n")},
-		"cluster key must have 32": {Listener: newPipeListener(), Self: Identity{"c", "n", []byte("short")}},
+		"cluster key must have 32": {Listener: newPipeListener(), Self: Identity{ClusterID: "c", NodeID: "n", Key: []byte("short")}},
 		"node id must have 1":      {Listener: newPipeListener(), Self: ident("")},
 		"only printable":           {Listener: newPipeListener(), Self: ident("a b")},
 		"must not be negative":     {Listener: newPipeListener(), Self: ident("n"), MaxPending: -1},

@@ -32,6 +32,14 @@ func (m *Mem) Crash() {
 	m.disk = m.disk.clone()
 }
 
+// Copy gives another disk with the same contents: a backup, or the snapshot of a
+// machine.
+func (m *Mem) Copy() *Mem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Mem{disk: m.disk.clone()}
+}
+
 // Open is the start of a process on this disk: a Crash of the one before, if
 // there is one. Dir is only used in messages.
 func (m *Mem) Open(cfg Config) (*Store, error) {

@@ -135,6 +135,20 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 // Snapshots is raft's snapshot store beside the log.
 func (s *Store) Snapshots() raft.SnapshotStore { return s.snaps }
 
+// Holds gives raft's term, and the last index that log and snapshots reach.
+func (s *Store) Holds() (term, reach uint64, err error) {
+	term, err1 := s.GetUint64([]byte("CurrentTerm"))
+	if err1 != nil && notFound(err1) {
+		err1 = nil
+	}
+	reach, err2 := s.LastIndex()
+	metas, err3 := s.snaps.List()
+	if len(metas) > 0 {
+		reach = max(reach, metas[0].Index)
+	}
+	return term, reach, errors.Join(err1, err2, err3)
+}
+
 // Err is the failure that ended all writing, or nil.
 func (s *Store) Err() error { return s.guard.err() }
 
