@@ -333,20 +333,23 @@ func (n *Node) DialHTTP(ctx context.Context, node, addr string) (net.Conn, error
 }
 
 // address is where a node's cluster port is now: gossip knows best, then what
-// the node last told a leader. Empty if neither knows it.
+// the node last told a leader. Empty if neither knows it. Of two that call
+// themselves the same, raft must go on with the one that was entered: the other, a
+// copy, could acknowledge in its name what it does not have (consul#733).
 func (n *Node) address(id string) string {
+	var entered fsm.Node
+	n.rep.m.View(func(v fsm.View) {
+		if node, err := v.Node(id); err == nil {
+			entered = *node
+		}
+	})
 	for _, m := range n.cfg.Gossip.Members() {
-		if m.NodeID == id && m.ClusterAddr != "" {
+		other := m.BootID != entered.Boot && (m.Conflict || m.BootSeq <= entered.BootSeq)
+		if m.NodeID == id && m.ClusterAddr != "" && (!other || entered.Address == "") {
 			return m.ClusterAddr
 		}
 	}
-	addr := ""
-	n.rep.m.View(func(v fsm.View) {
-		if node, err := v.Node(id); err == nil {
-			addr = node.Address
-		}
-	})
-	return addr
+	return entered.Address
 }
 
 // addressBook is raft's ServerAddressProvider: addresses change, ids do not.

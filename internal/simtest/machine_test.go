@@ -32,6 +32,7 @@ type machine struct {
 	disk     *raftstore.Mem
 	seq      uint64 // starts so far
 	first    bool   // it begins the cluster
+	twin     bool   // a copy of another: its starts have names of their own
 	mute     atomic.Bool
 	p        *process // nil while it is down
 }
@@ -99,6 +100,9 @@ func (m *machine) boot() {
 	s := m.s
 	m.seq++
 	p := &process{m: m, boot: fmt.Sprintf("b%d", m.seq), host: s.net.Host(m.ip), over: make(chan struct{})}
+	if m.twin {
+		p.boot = "twin-" + p.boot
+	}
 	s.notef("boot %s as %s at %s", m.name, p.boot, m.ip)
 	if err := p.open(); err != nil {
 		s.t.Fatalf("cannot boot %s: %v", m.name, err)

@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +79,7 @@ func (p Plan) String() string {
 
 // draw makes the plan of a seed.
 func draw(seed uint64) Plan {
-	r := chance{rand.New(rand.NewPCG(seed, 0x51e))}
+	r := chanceOf(seed)
 	p := Plan{
 		Seed: seed, Nodes: one(r, 3, 3, 5), Profile: one(r, gossip.LAN, gossip.Fast),
 		Benign: seed%10 == 0, Latency: 300 * time.Microsecond,

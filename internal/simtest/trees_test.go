@@ -54,6 +54,8 @@ func each(spec supervisor.Spec, visit func(path string, c *supervisor.ChildSpec)
 // chance draws the trees of a plan.
 type chance struct{ *rand.Rand }
 
+func chanceOf(seed uint64) chance { return chance{rand.New(rand.NewPCG(seed, 0x51e))} }
+
 func (r chance) odds(percent int) bool { return r.IntN(100) < percent }
 
 // between draws a duration.
