@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/selfware/selfware/fence"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -24,7 +25,9 @@ func environment(base map[string]string, node string, ref supervisor.Ref, o *ord
 		}
 	}
 	env["SELFWARE_CHILD"] = ref.Path
-	env["SELFWARE_EPOCH"] = strconv.FormatUint(uint64(ref.Epoch), 10)
+	env[fence.EnvEpoch] = strconv.FormatUint(uint64(ref.Epoch), 10)
+	env[fence.EnvGeneration] = strconv.FormatUint(o.generation, 10)
+	env[fence.Env] = fence.Token{Generation: o.generation, Epoch: uint64(ref.Epoch)}.String()
 	env["SELFWARE_NODE"] = node
 	env["SELFWARE_START_REASON"] = o.reason
 	env["SELFWARE_ATTEMPT"] = strconv.Itoa(o.attempt)

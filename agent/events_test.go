@@ -64,13 +64,13 @@ func TestClip(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	base := map[string]string{"A": "base", "B": "base", "SELFWARE_NODE": "forged"}
-	o := &order{reason: "crash", attempt: 3, program: &supervisor.Program{Env: map[string]string{
-		"B": "own", "C": "", "SELFWARE_EPOCH": "forged", "SELFWARE_OTHER": "forged",
+	o := &order{reason: "crash", attempt: 3, generation: 3, program: &supervisor.Program{Env: map[string]string{
+		"B": "own", "C": "", "SELFWARE_EPOCH": "forged", "SELFWARE_FENCE": "forged", "SELFWARE_OTHER": "forged",
 	}}}
 	got := environment(base, "n1", supervisor.Ref{Path: "shop/api", Epoch: 1 << 40}, o)
 	want := []string{
 		"A=base", "B=own", "C=", "SELFWARE_ATTEMPT=3", "SELFWARE_CHILD=shop/api",
-		"SELFWARE_EPOCH=1099511627776", "SELFWARE_NODE=n1", "SELFWARE_START_REASON=crash",
+		"SELFWARE_EPOCH=1099511627776", "SELFWARE_FENCE=00000003-0000010000000000", "SELFWARE_GENERATION=3", "SELFWARE_NODE=n1", "SELFWARE_START_REASON=crash",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)

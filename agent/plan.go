@@ -52,6 +52,8 @@ type order struct {
 	reason    string
 	attempt   int
 	exclusive bool
+	// generation goes with the epoch, for the resources that the program uses.
+	generation uint64
 }
 
 // child is all that the agent knows of one path. Lives and orders stand in

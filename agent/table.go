@@ -85,7 +85,7 @@ func (t *table) put(in link.Order, now time.Time) {
 		o.due = due
 	}
 	o.halt, o.program, o.reason, o.attempt = in.Action == supervisor.Halt, in.Program, in.StartReason, in.Attempt
-	o.exclusive = in.Exclusive
+	o.exclusive, o.generation = in.Exclusive, in.Generation
 	// An exit that is still on its way answers this order too.
 	l := e.life(in.Epoch)
 	if l != nil {

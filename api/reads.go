@@ -119,6 +119,15 @@ func (s *Server) why(ctx context.Context, in *PathInput) (*answer[Why], error) {
 	return look(ctx, s, in.Asked, func(p *picture) (Why, error) { return p.why(in.Path) })
 }
 
+type lifeInput struct {
+	Asked
+	Path string `path:"path" maxLength:"8192" doc:"Path of a worker, with its slashes as they are or as %2F" example:"shop/web/api"`
+}
+
+func (s *Server) epoch(ctx context.Context, in *lifeInput) (*answer[Epoch], error) {
+	return look(ctx, s, in.Asked, func(p *picture) (Epoch, error) { return p.epoch(in.Path) })
+}
+
 func (s *Server) peers(ctx context.Context, in *Asked) (*answer[[]Peer], error) {
 	return look(ctx, s, *in, func(p *picture) ([]Peer, error) {
 		list := []Peer{}

@@ -85,7 +85,18 @@ func (s *Server) treeRoutes() {
 	add(s, write, op(http.MethodPut, "apply", "/v1/trees/{name}", "trees", "Make or change a tree"), s.apply)
 	add(s, write, op(http.MethodDelete, "delete", "/v1/trees/{name}", "trees", "Stop a tree and forget it"), s.deleteTree)
 	add(s, read, op(http.MethodPost, "plan", "/v1/plan", "trees", "What applying a tree file would change"), s.plan)
+	s.epochRoute()
 	add(s, read, get("why", "/v1/why", "trees", "The decisions behind the state of a worker, a supervisor or a tree"), s.why)
+}
+
+// epochRoute takes the rest of the URL for a path. To the document it is a parameter
+// like any other: there a slash is written %2F, which the route understands as well.
+func (s *Server) epochRoute() {
+	const taken, told = "/v1/epoch/{path...}", "/v1/epoch/{path}"
+	add(s, read, get("epoch", taken, "trees", "What tells the present life of a worker from those before it"), s.epoch)
+	paths := s.huma.OpenAPI().Paths
+	paths[told] = paths[taken]
+	delete(paths, taken)
 }
 
 func (s *Server) verbRoutes() {

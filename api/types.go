@@ -63,6 +63,7 @@ type TreeStatus struct {
 type ChildStatus struct {
 	Path       string    `json:"path"`
 	Supervisor bool      `json:"supervisor,omitempty"`
+	Exclusive  bool      `json:"exclusive,omitempty"`
 	Strategy   string    `json:"strategy,omitempty"` // of a supervisor
 	Status     string    `json:"status" enum:"pending,starting,running,stopping,backoff,finished,failed,stopped"`
 	Node       string    `json:"node"` // its name
@@ -72,6 +73,20 @@ type ChildStatus struct {
 	Moves      int       `json:"moves"`
 	Since      time.Time `json:"since"` // by the leader's wall clock, about
 	Reason     string    `json:"reason"`
+}
+
+// Epoch is what tells the lives of a child apart outside the cluster. Of two lives
+// the later one has the greater fence, restores and forced recoveries included; so a
+// resource that keeps the greatest it has seen can refuse the rest (package fence).
+type Epoch struct {
+	Path       string `json:"path"`
+	Epoch      uint64 `json:"epoch"`      // SELFWARE_EPOCH of the present life
+	Generation uint64 `json:"generation"` // SELFWARE_GENERATION
+	// Fence is SELFWARE_FENCE: both as hexadecimal text of fixed width.
+	Fence     string `json:"fence" example:"00000001-00000000002a0003"`
+	Node      string `json:"node"` // its name
+	Status    string `json:"status" enum:"pending,starting,running,stopping,backoff,finished,failed,stopped"`
+	Exclusive bool   `json:"exclusive"`
 }
 
 // Event is one entry of the event stream, ordered by (Index, N).

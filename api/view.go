@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/fence"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -89,6 +91,9 @@ func (p *picture) node(n *fsm.Node) NodeStatus {
 		Leader: n.ID == p.leader, Children: p.v.Used(n.ID).Children, Labels: n.Labels, Reason: n.Reason,
 		Version: n.Version, API: n.API,
 	}
+	if n.Unfenced() {
+		st.Reason += "; exclusive children may run there until its lease has run out"
+	}
 	if n.State != fsm.NodeAlive {
 		return st
 	}
@@ -143,7 +148,7 @@ func strategiesOf(parent string, children []supervisor.ChildSpec, into map[strin
 
 func (p *picture) child(c supervisor.Status) ChildStatus {
 	st := ChildStatus{
-		Path: c.Path, Supervisor: c.Supervisor, Status: string(c.Phase), Node: p.names.of(c.Node), Epoch: uint64(c.Epoch),
+		Path: c.Path, Supervisor: c.Supervisor, Exclusive: c.Exclusive, Status: string(c.Phase), Node: p.names.of(c.Node), Epoch: uint64(c.Epoch),
 		PID: c.PID, Restarts: c.Restarts, Moves: c.Moves, Since: p.wall(c.Since), Reason: p.names.text(c.Reason),
 	}
 	if c.Phase != supervisor.PhasePending || p.explained >= maxExplained {
@@ -195,6 +200,24 @@ func (p *picture) why(path string) (Why, error) {
 		}
 	}
 	return w, nil
+}
+
+// epoch is the present life of a worker. One that was not ordered to start yet will
+// be in the present generation.
+func (p *picture) epoch(path string) (Epoch, error) {
+	_, st, err := p.find(path)
+	if err != nil {
+		return Epoch{}, err
+	}
+	if st.Supervisor {
+		return Epoch{}, badRequest("%s is a supervisor and has no life of its own; ask for one of its children", path)
+	}
+	e := Epoch{
+		Path: st.Path, Epoch: uint64(st.Epoch), Generation: cmp.Or(st.Generation, p.v.Generation()),
+		Node: p.names.of(st.Node), Status: string(st.Phase), Exclusive: st.Exclusive,
+	}
+	e.Fence = fence.Token{Generation: e.Generation, Epoch: e.Epoch}.String()
+	return e, nil
 }
 
 func (p *picture) strategy(t *supervisor.Tree, path string) string {

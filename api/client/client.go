@@ -100,6 +100,11 @@ func (c *Client) Why(ctx context.Context, path string) (api.Why, error) {
 	return read[api.Why](ctx, c, "/v1/why", url.Values{"path": {path}})
 }
 
+// Epoch is what tells the present life of a worker from those before it.
+func (c *Client) Epoch(ctx context.Context, path string) (api.Epoch, error) {
+	return read[api.Epoch](ctx, c, "/v1/epoch/"+url.PathEscape(path), nil)
+}
+
 // Events lists at most limit events (0: 100) after the position since: "INDEX",
 // "INDEX.N", or "0" for the beginning. An empty since lists the latest ones. The
 // error has the code gone if the history does not reach back so far.

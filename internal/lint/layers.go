@@ -8,7 +8,7 @@ import (
 
 // below is everything that is put together by node, in no package of its own.
 var below = []string{
-	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link",
+	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link", "fence",
 	"runner", "gossip", "fsm", "agent", "api",
 	"cluster", "cluster/raftstore", "cluster/raftnet", "cluster/mux",
 }
@@ -22,10 +22,11 @@ var layers = map[string][]string{
 	"placement":          {"supervisor"},
 	"spec":               {"supervisor"},
 	"link":               {"supervisor"},
+	"fence":              {},
 	"runner":             {},
 	"gossip":             {},
 	"fsm":                {"supervisor", "supervisor/breaker", "link"},
-	"agent":              {"supervisor", "supervisor/health", "link", "runner"},
+	"agent":              {"supervisor", "supervisor/health", "link", "runner", "fence"},
 	"cluster": {
 		"supervisor", "supervisor/breaker", "placement", "fsm", "gossip", "link",
 		"cluster/raftstore", "cluster/raftnet", "cluster/mux",
@@ -33,7 +34,7 @@ var layers = map[string][]string{
 	"cluster/raftstore": {"cluster/raftnet"},
 	"cluster/raftnet":   {},
 	"cluster/mux":       {},
-	"api":               {"supervisor", "supervisor/breaker", "placement", "spec", "fsm", "cluster", "runner", "link"},
+	"api":               {"supervisor", "supervisor/breaker", "placement", "spec", "fsm", "cluster", "runner", "link", "fence"},
 	"api/client":        {"api", "spec", "supervisor"},
 	"node":              below,
 	"bench":             append([]string{"node", "api/client"}, below...),
@@ -52,6 +53,7 @@ var layers = map[string][]string{
 	"internal/simtest/*":         append([]string{"internal/simtest/simnet"}, below...),
 	"internal/simtest/simnet":    {},
 	"examples/*":                 {},
+	"examples/fenced":            {"fence"},
 	"jepsen-lite": {
 		"api", "api/client", "jepsen-lite/check", "jepsen-lite/history", "jepsen-lite/lab", "jepsen-lite/nemesis",
 		"jepsen-lite/offline", "jepsen-lite/report", "jepsen-lite/witness", "jepsen-lite/workload",
