@@ -23,6 +23,9 @@ type ClusterStatus struct {
 	Generation uint64 `json:"generation"`
 	// Checksum is how the answering node's replica compares with the majority's.
 	Checksum Checksum `json:"checksum"`
+	// Paced says why moves are held back at the moment, after the loss of many nodes
+	// at once; empty if they are not.
+	Paced string `json:"paced,omitempty"`
 }
 
 // Checksum is what came of the replicas' comparison with each other.

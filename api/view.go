@@ -71,7 +71,7 @@ func (p *picture) status() Status {
 	return Status{
 		Cluster: ClusterStatus{
 			ID: p.v.ClusterID(), Leader: p.names.of(p.leader), Term: p.term, Index: p.v.Index(), Generation: p.v.Generation(),
-			Checksum: p.checksum,
+			Checksum: p.checksum, Paced: cluster.Paced(p.v),
 		},
 		Nodes: p.nodes(), Trees: p.trees(),
 	}

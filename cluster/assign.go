@@ -8,9 +8,14 @@ import (
 	"github.com/selfware/selfware/supervisor"
 )
 
-// assign gives a node to each life that waits for one, as far as any fits.
-func assign(v fsm.View) []supervisor.Assign {
+// assign gives a node to each life that waits for one, as far as any fits and the
+// pace allows.
+func assign(v fsm.View, p pace) []supervisor.Assign {
 	reqs := v.Pending(maxAssigns)
+	if p.on {
+		reqs = p.hold(v.Pending(pacedPending))
+		reqs = reqs[:min(len(reqs), maxAssigns)]
+	}
 	if len(reqs) == 0 {
 		return nil
 	}
@@ -19,6 +24,9 @@ func assign(v fsm.View) []supervisor.Assign {
 	for i := range reqs {
 		if why := relent(&reqs[i], in); why != "" {
 			denied[reqs[i].Path] = why + "; instead: "
+		}
+		if p.on && p.lost[reqs[i].Last] {
+			denied[reqs[i].Path] = p.String() + "; " + denied[reqs[i].Path]
 		}
 	}
 	var assigns []supervisor.Assign
@@ -88,6 +96,9 @@ func Explain(v fsm.View, path string) (r placement.Result, ok bool) {
 	}
 	if denied != "" {
 		r.Why = denied + "; " + r.Why
+	}
+	if m := lostLately(v, v.Clock()); m.brakes() && m.lost[req.Last] {
+		r.Why = m.String() + "; " + r.Why
 	}
 	return r, true
 }

@@ -329,7 +329,9 @@ func (l *leader) due() []fsm.Command {
 	var cmds []fsm.Command
 	l.n.rep.m.View(func(v fsm.View) {
 		in.leased, in.overdue = l.leased(v)
+		in.pace = l.brake.pace(lostLately(v, in.now), in.now)
 		cmds = next(l.n.times, v, in)
+		l.brake.moved += in.pace.moves(v, cmds)
 	})
 	if cmd, ok := l.checksum(); ok {
 		cmds = append(cmds, cmd)
@@ -387,6 +389,7 @@ type inputs struct {
 	leased map[string]bool // nodes whose exclusive children may still run
 	// overdue are nodes that are alive and must lose their exclusive children.
 	overdue map[string]bool
+	pace    pace
 }
 
 // next says what the leader must propose, given the state and what it sees: the
@@ -410,7 +413,7 @@ func next(t Times, v fsm.View, in inputs) []fsm.Command {
 	if len(cmds) > 0 {
 		return cmds // places follow from the state after these
 	}
-	if assigns := assign(v); len(assigns) > 0 {
+	if assigns := assign(v, in.pace); len(assigns) > 0 {
 		cmds = append(cmds, fsm.Command{Type: fsm.TypeAssign, Assign: assigns})
 	}
 	return cmds

@@ -51,7 +51,8 @@ type leader struct {
 	vitals  sync.Map        // node id -> vital
 	ordered map[string]sent // by path: the order last given
 	pinged  time.Time
-	first   uint64    // an index of this term
+	first   uint64 // an index of this term
+	brake   brake
 	summed  time.Time // when this leader last asked for a checksum, or began
 	split   uint64    // the checksum entry that replicas were last seen to differ at
 	// idle is set while nothing the leader could do has changed.

@@ -24,6 +24,9 @@ func Status(w io.Writer, st api.Status, s Style) {
 	if k.Generation > 1 {
 		fmt.Fprintf(w, "  generation %d", k.Generation)
 	}
+	if k.Paced != "" {
+		fmt.Fprintf(w, "\n%s", s.paint(yellow, Clean(k.Paced)))
+	}
 	fmt.Fprint(w, "\n\n")
 	Nodes(w, st.Nodes, s)
 	if len(st.Trees) == 0 {
