@@ -91,48 +91,49 @@ func (in *Input) list(c call, added map[string]history.Time, possible map[string
 	}
 }
 
+// toggle is an operator's order to stop or start a child, as the log has it.
+type toggle struct {
+	index uint64
+	stop  bool
+}
+
+// orders are all of one child.
+type orders []toggle
+
+// stoppedAt tells whether the child was stopped for all of an entry of the log: by
+// an earlier one, and not started in it.
+func (o orders) stoppedAt(index uint64) (stopped bool) {
+	for _, order := range o {
+		switch {
+		case order.index < index:
+			stopped = order.stop
+		case order.index == index && !order.stop:
+			return false
+		}
+	}
+	return stopped
+}
+
 // stopped is P11: after an operator's stop nothing of the child begins, until an
 // operator's start. Order and decisions are the log's, lives are the witnesses'.
 func stopped(in *Input, v *Verdict) {
-	type order struct {
-		index uint64
-		stop  bool
-	}
-	orders := make(map[string][]order)
-	written := in.written()
-	for _, c := range in.calls() {
-		if c.Kind == history.Stop || c.Kind == history.Start {
-			for _, cmd := range written[c.ID] {
-				orders[c.Key] = append(orders[c.Key], order{cmd.Index, c.Kind == history.Stop})
-			}
-		}
-	}
+	byPath := in.orders()
 	lives := in.lives()
 	stops, seen := 0, 0
-	for path, all := range orders {
-		slices.SortFunc(all, func(a, b order) int { return int(a.index) - int(b.index) })
-		in2 := func(index uint64) bool { // it was stopped then
-			was := false
-			for _, o := range all {
-				if o.index < index {
-					was = o.stop
-				}
-			}
-			return was
-		}
+	for path, all := range byPath {
 		for _, o := range all {
 			if o.stop {
 				stops++
 			}
 		}
 		for _, d := range in.Log.Decisions {
-			if d.Path == path && begins(d) && in2(d.Index) {
+			if d.Path == path && begins(d) && all.stoppedAt(d.Index) {
 				v.bad("%s was stopped, and decided to begin at index %d: %s", path, d.Index, d.Sentence)
 			}
 		}
 		for _, l := range lives[path] {
 			seen++
-			if in2(supervisor.Epoch(l.Epoch).Index()) {
+			if all.stoppedAt(supervisor.Epoch(l.Epoch).Index()) {
 				v.bad("%s was stopped, and began on %s by a decision after that (epoch %d)", path, l.Node, l.Epoch)
 			}
 		}
@@ -140,6 +141,23 @@ func stopped(in *Input, v *Verdict) {
 	v.need(stops > 0, "nothing was stopped")
 	v.count("stops", stops)
 	v.count("lives of what was stopped", seen)
+}
+
+// orders are those of every child, in the order of the log.
+func (in *Input) orders() map[string]orders {
+	asked := make(map[string]call)
+	for _, c := range in.calls() {
+		if c.Kind == history.Stop || c.Kind == history.Start {
+			asked[c.ID] = c
+		}
+	}
+	byPath := make(map[string]orders)
+	for _, cmd := range in.Log.Commands {
+		if c, ok := asked[cmd.By]; ok && cmd.Error == "" {
+			byPath[c.Key] = append(byPath[c.Key], toggle{cmd.Index, c.Kind == history.Stop})
+		}
+	}
+	return byPath
 }
 
 // begins tells whether a decision makes a new life.

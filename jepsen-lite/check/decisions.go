@@ -78,17 +78,15 @@ func once(in *Input, v *Verdict) {
 	newest := make(map[string]supervisor.Epoch)
 	made := 0
 	for _, d := range in.Log.Decisions {
-		if d.Epoch == 0 {
-			continue
+		if !begins(d) {
+			continue // it may be about the end of an older life
 		}
-		if d.Epoch < newest[d.Path] {
-			v.bad("%s went back from epoch %v to %v at index %d", d.Path, newest[d.Path], d.Epoch, d.Index)
-		}
-		if begins(d) {
-			made++
-			if d.Epoch == newest[d.Path] {
-				v.bad("%s began twice with epoch %v, at index %d", d.Path, d.Epoch, d.Index)
-			}
+		made++
+		switch newest := newest[d.Path]; {
+		case d.Epoch < newest:
+			v.bad("%s went back from epoch %v to %v at index %d", d.Path, newest, d.Epoch, d.Index)
+		case d.Epoch == newest:
+			v.bad("%s began twice with epoch %v, at index %d", d.Path, d.Epoch, d.Index)
 		}
 		newest[d.Path] = max(newest[d.Path], d.Epoch)
 	}
