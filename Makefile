@@ -17,13 +17,26 @@ RACE_PACKAGES = $(foreach p,supervisor fsm placement spec link,$(if $(wildcard $
 # The end-to-end tests (three processes, docker-compose) measure time, so they
 # run alone, after all others.
 E2E = ./internal/e2e
-OTHERS = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$')
+OTHERS = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/jepsen-lite$$')
+
+# One run of jepsen-lite on five real nodes; as root, on Linux. `bin/jepsen-lite
+# list` says what there is. SEED=0 draws one.
+WORKLOAD ?= exclusive
+NEMESIS ?= kill-node,partition-halves
+TIME ?= 60s
+SEED ?= 0
+BACKEND ?= netns
+PROFILE ?= lan
+DIR ?= /tmp/jepsen-lite/$(WORKLOAD)
+JEPSEN = bin/jepsen-lite
+# What a soak runs under every nemesis there is.
+MATRIX ?= exclusive,register,group
 
 # Seeds of a soak, and rows of the benchmark (all, where empty).
 SEEDS ?= 10000
 ROW ?=
 
-.PHONY: build demo test test-deps test-short lint race bench soak clean
+.PHONY: build demo test test-deps test-short lint race bench jepsen soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
@@ -42,6 +55,7 @@ test: test-deps
 	group 'race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
 	group 'all packages, simulation' $(GO) test -timeout 20m $(OTHERS); \
 	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
+	group 'five processes under faults' $(GO) test -timeout 20m -count=1 ./jepsen-lite; \
 	if [ -n "$$failed" ]; then printf '\nFAILED:%s\n' "$$failed"; exit 1; fi; \
 	printf '\nall groups passed\n'
 
@@ -65,11 +79,21 @@ bench: build
 race:
 	$(GO) test -short -race -timeout 20m $(OTHERS)
 
-# Many seeds of the simulation, and the large scopes of the lease's model, for as
-# long as they take.
-soak:
+$(JEPSEN): FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./jepsen-lite
+
+FORCE:
+
+jepsen: build $(JEPSEN)
+	$(JEPSEN) run --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME) --seed $(SEED) --backend $(BACKEND) \
+		--profile $(PROFILE) --binary $(BIN) --dir $(DIR)
+
+# Many seeds of the simulation, the large scopes of the lease's model, and every
+# fault on real nodes, for as long as they take.
+soak: build $(JEPSEN)
 	SELFWARE_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 0 -v ./internal/simtest
 	SELFWARE_MODEL=1 $(GO) test -count=1 -timeout 0 -v ./internal/leasemodel
+	$(JEPSEN) matrix --workload $(MATRIX) --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
 
 clean:
 	rm -rf bin dist

@@ -22,6 +22,7 @@ const (
 const usage = `jepsen-lite tests a cluster of real processes under faults.
 
   jepsen-lite run --workload W --nemesis A,B --dir OUT   run, and judge
+  jepsen-lite matrix --dir OUT                           a run per nemesis, and the table of verdicts
   jepsen-lite check DIR                                  judge an old run again
   jepsen-lite list                                       workloads, nemeses and checkers
 
@@ -48,6 +49,8 @@ func command(ctx context.Context, args []string) int {
 	switch word := args[0]; word {
 	case "run":
 		valid, err = runCommand(ctx, args[1:])
+	case "matrix":
+		valid, err = matrixCommand(ctx, args[1:])
 	case "check":
 		valid, err = checkCommand(args[1:])
 	case "list":
@@ -57,7 +60,7 @@ func command(ctx context.Context, args []string) int {
 		fmt.Print(usage)
 		return exitValid
 	default:
-		err = fmt.Errorf("there is no command %q%s", word, nearest(word, []string{"run", "check", "list"}))
+		err = fmt.Errorf("there is no command %q%s", word, nearest(word, []string{"run", "matrix", "check", "list"}))
 	}
 	switch {
 	case errors.Is(err, errHelp):

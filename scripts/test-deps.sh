@@ -8,7 +8,7 @@ set -euo pipefail
 needed=(
 	docker:docker.io docker-compose:docker-compose
 	redis-server:redis-server nginx:nginx-light python3:python3
-	curl:curl jq:jq iptables:iptables ip:iproute2 ps:procps
+	strace:strace curl:curl jq:jq iptables:iptables ip:iproute2 ps:procps
 )
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
