@@ -43,10 +43,7 @@ func runCommand(ctx context.Context, args []string) (valid bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
-		return false, fmt.Errorf("cannot put anything into %s: %w", o.dir, err)
-	}
-	if o.dir, err = filepath.Abs(o.dir); err != nil {
+	if err := o.makeDir(); err != nil {
 		return false, err
 	}
 	t := &tester{options: o}
@@ -54,6 +51,26 @@ func runCommand(ctx context.Context, args []string) (valid bool, err error) {
 		return false, err
 	}
 	return judge(o.dir, o.keep)
+}
+
+// makeDir makes the folder for what is found, in place of one with an older run.
+func (o *options) makeDir() (err error) {
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	old, err := os.ReadDir(o.dir)
+	if err == nil && len(old) > 0 {
+		if _, err := os.Stat(filepath.Join(o.dir, history.FileOps)); err != nil {
+			return fmt.Errorf("cannot put a run into %s: it holds something else", o.dir)
+		}
+		if err := os.RemoveAll(o.dir); err != nil {
+			return fmt.Errorf("cannot remove the older run in %s: %w", o.dir, err)
+		}
+	}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return fmt.Errorf("cannot put a run into %s: %w", o.dir, err)
+	}
+	return nil
 }
 
 // test makes a lab, runs in it, and takes it down.

@@ -232,6 +232,11 @@ func TestCheckers(t *testing.T) {
 			in.live("band/a", "n2", 700, 17_000, 18_000, 17_500)
 			in.live("band/b", "n3", 700, 17_100, 18_000, 17_900)
 		}, "was asked to stop 500ms before"},
+		{"order", "a stop because the lease ran out", func(in *Input) {
+			in.Faults[0].Start, in.Faults[0].End = ms(17_000), ms(19_000)
+			in.live("band/a", "n1", 700, 16_500, 18_000, 17_500)
+			in.live("band/b", "n3", 700, 16_600, 20_000, 19_900)
+		}, ""},
 		{"order", "no groups", func(in *Input) { in.Beats = nil }, "vacuous"},
 
 		{"liveness", "away for too long", func(in *Input) {
@@ -268,6 +273,7 @@ func TestCheckers(t *testing.T) {
 			in.Log.Disks[2].Entries = append(in.Log.Disks[2].Entries, history.Entry{Index: 901, Term: 3, Hash: "b"})
 		}, ""},
 		{"equality", "a different state", func(in *Input) { in.Log.Disks[1].State = "x" }, "2 different states"},
+		{"equality", "a disk that is behind", func(in *Input) { in.Log.Disks[1].Last = 700 }, "n2 is behind"},
 		{"equality", "two leaders", func(in *Input) { in.Leaders = append(in.Leaders, Leader{"n3", 3}) }, "term 3 had two leaders"},
 		{"equality", "a disk that cannot be read", func(in *Input) { in.Log.Disks[1].Error = "torn" }, "cannot be read"},
 

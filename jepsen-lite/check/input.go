@@ -56,7 +56,7 @@ func Load(dir string) (*Input, error) {
 }
 
 var (
-	alarming = regexp.MustCompile(`(?i)^panic:|panic: runtime|DATA RACE|^fatal error:|assert|diverge|^goroutine \d+ \[|SIGSEGV`)
+	alarming = regexp.MustCompile(`(?i)^panic:|panic: runtime|DATA RACE|^fatal error:|assert|diverge|SIGSEGV`)
 	leading  = regexp.MustCompile(`msg="election won".*\bterm=(\d+)`)
 )
 

@@ -14,7 +14,7 @@ type member struct {
 
 // order is P4: the lives of a group that were decided on together begin in start
 // order, after every older life of theirs has ended, and those that are asked to
-// stop end in reverse order.
+// stop end in reverse order, but for those whose node was struck by a fault.
 func order(in *Input, v *Verdict) {
 	byChild := in.lives()
 	groups := make(map[string][]member)
@@ -79,6 +79,15 @@ func (in *Input) wasFrozen(l *life) bool {
 	})
 }
 
+// struck tells whether a fault was at the life's node when it ended. A node that
+// cannot reach the leader stops its exclusive lives when its lease runs out,
+// whatever their place.
+func (in *Input) struck(l *life) bool {
+	return slices.ContainsFunc(in.Faults, func(f history.Fault) bool {
+		return slices.Contains(f.Nodes, l.Node) && f.Start < l.last && f.End.Add(settling) > l.last
+	})
+}
+
 // stops: of two that were asked to stop, the later one had ended before the
 // earlier one was asked.
 func (in *Input) stops(batch []member, v *Verdict) (n int) {
@@ -88,7 +97,7 @@ func (in *Input) stops(batch []member, v *Verdict) (n int) {
 				continue
 			}
 			n++
-			if b.last > a.term && !in.wasFrozen(a.life) && !in.wasFrozen(b.life) {
+			if b.last > a.term && !in.struck(a.life) && !in.struck(b.life) {
 				v.bad("%s was asked to stop %v before %s, which stands after it, had ended (epoch %d)",
 					a.Child, b.last.Sub(a.term), b.Child, a.Epoch)
 			}

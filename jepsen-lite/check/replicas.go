@@ -20,6 +20,10 @@ func equality(in *Input, v *Verdict) {
 			continue
 		}
 		read++
+		if d.Last < in.Log.Common {
+			v.bad("%s is behind: it has %d of %d entries", d.Node, d.Last, in.Log.Common)
+			continue
+		}
 		states[d.State] = append(states[d.State], d.Node)
 	}
 	if len(states) > 1 {
@@ -36,7 +40,7 @@ func equality(in *Input, v *Verdict) {
 	v.need(compared > 0, "there is no entry to compare")
 	v.need(len(terms) > 0, "no node said that it led")
 	v.count("disks", read)
-	v.count("entries that all have", int(in.Log.Common))
+	v.count("entries", int(in.Log.Common))
 	v.count("comparisons", compared)
 	v.count("terms with a leader", len(terms))
 }

@@ -191,7 +191,8 @@ type Sample struct {
 // Log is what the data dirs hold after the run.
 type Log struct {
 	Disks []Disk `json:"disks"`
-	// Common is the last index that all disks reach: the rest is told up to there.
+	// Common is the last index that a majority of disks reaches, so that it is
+	// committed: commands and all that follows from them are told up to there.
 	Common    uint64                `json:"common"`
 	Names     map[string]string     `json:"names"` // of nodes by id
 	Commands  []Command             `json:"commands"`
@@ -208,7 +209,7 @@ type Disk struct {
 	First   uint64  `json:"first"`
 	Last    uint64  `json:"last"`
 	Entries []Entry `json:"entries"`
-	// State is the hash of the state at Log.Common.
+	// State is the hash of the state at Log.Common; "" if the disk is behind.
 	State string `json:"state"`
 	Error string `json:"error,omitempty"` // it could not be read
 }

@@ -7,8 +7,9 @@
 //
 //   - The decisions are computed anew from the log by the state machine of this
 //     build; what nodes said while they ran plays no part.
-//   - Commands, decisions and hashes are of the entries that all disks reach. The
-//     entries themselves are told to each disk's end.
+//   - Commands, decisions and hashes are of the entries that a majority of disks
+//     reaches: those are committed. The entries themselves are told to each disk's
+//     end.
 //   - A disk that cannot be read is told as such, with the reason; the others
 //     are read.
 package offline

@@ -33,25 +33,24 @@ func Read(dirs map[string]string) (history.Log, error) {
 		if d.Error != "" {
 			continue
 		}
-		if err := finish(&log, d, dirs[d.Node], !traced && d.First == 1); err != nil {
+		if err := finish(&log, d, dirs[d.Node], !traced && whole(d, log.Common)); err != nil {
 			d.Error = err.Error()
 			continue
 		}
-		traced = traced || d.First == 1
+		traced = traced || whole(d, log.Common)
 	}
 	log.Complete = traced
 	return log, nil
 }
 
-// common is the last index that every readable disk reaches.
+// common is the last index that a majority of the disks reaches.
 func common(disks []history.Disk) uint64 {
-	var least uint64
-	for _, d := range disks {
-		if d.Error == "" && d.Last > 0 && (least == 0 || d.Last < least) {
-			least = d.Last
-		}
+	lasts := make([]uint64, len(disks))
+	for i, d := range disks {
+		lasts[i] = d.Last
 	}
-	return least
+	slices.Sort(lasts)
+	return lasts[(len(lasts)-1)/2]
 }
 
 func readDisk(dir string) history.Disk {
@@ -82,6 +81,11 @@ func readDisk(dir string) history.Disk {
 	return d
 }
 
+// whole: the disk has every entry up to there.
+func whole(d *history.Disk, upTo uint64) bool {
+	return d.First == 1 && d.Last >= upTo
+}
+
 func digest(l *raft.Log) string {
 	sum := sha256.Sum256(append([]byte{byte(l.Type)}, l.Data...))
 	return hex.EncodeToString(sum[:8])
@@ -95,6 +99,9 @@ func finish(log *history.Log, d *history.Disk, dir string, trace bool) error {
 			if err := t.run(s); err != nil {
 				return err
 			}
+		}
+		if d.Last < log.Common {
+			return nil // it is behind: it has no such state
 		}
 		m, err := cluster.ReplayTo(s, log.Common)
 		if err != nil {

@@ -37,6 +37,8 @@ type Tree struct {
 	Retry    time.Duration
 	// Exclusive makes it so for all children.
 	Exclusive bool
+	// MinUptime is how long a child must live before the next one may start.
+	MinUptime time.Duration
 	// Toggled: operators stop and start the children.
 	Toggled  bool
 	Children []Member
@@ -128,10 +130,13 @@ func counters(name string, exclusive bool) Tree {
 	return Tree{Name: name, Policy: generous, Exclusive: exclusive, Children: members(3, witness.Script{Count: 50 * time.Millisecond})}
 }
 
+// group is of children that wait for each other. A program is at its first line,
+// and a witness born, some time after the system has begun it: a child counts as
+// up only when that is surely over, or two in order would seem to be out of it.
 func group(name, strategy string) Tree {
 	children := members(4, witness.Script{Linger: 40 * time.Millisecond})
 	children[1].Script.Crash = 5 * time.Second
-	return Tree{Name: name, Strategy: strategy, Policy: generous, Exclusive: true, Children: children}
+	return Tree{Name: name, Strategy: strategy, Policy: generous, Exclusive: true, MinUptime: 150 * time.Millisecond, Children: children}
 }
 
 // Find is a workload by its name.
@@ -184,7 +189,7 @@ func (t Tree) File(program, socket string) string {
 		for _, a := range m.Script.Args() {
 			text += fmt.Sprintf(", %q", a)
 		}
-		text += "]\n    grace: 2s\n    env: {GOMAXPROCS: \"1\", GOGC: \"400\"}\n"
+		text += fmt.Sprintf("]\n    min_uptime: %v\n    grace: 2s\n    env: {GOMAXPROCS: \"1\", GOGC: \"400\"}\n", t.MinUptime)
 	}
 	return text
 }
