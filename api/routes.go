@@ -86,6 +86,7 @@ func (s *Server) treeRoutes() {
 	add(s, write, op(http.MethodDelete, "delete", "/v1/trees/{name}", "trees", "Stop a tree and forget it"), s.deleteTree)
 	add(s, read, op(http.MethodPost, "plan", "/v1/plan", "trees", "What applying a tree file would change"), s.plan)
 	s.epochRoute()
+	add(s, read, get("explain", "/v1/explain", "trees", "How long each fault may keep children from running"), s.explain)
 	add(s, read, get("why", "/v1/why", "trees", "The decisions behind the state of a worker, a supervisor or a tree"), s.why)
 }
 

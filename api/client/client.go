@@ -105,6 +105,16 @@ func (c *Client) Epoch(ctx context.Context, path string) (api.Epoch, error) {
 	return read[api.Epoch](ctx, c, "/v1/epoch/"+url.PathEscape(path), nil)
 }
 
+// Explain says how long each fault may keep the children at and below a path from
+// running; of all trees if it is empty.
+func (c *Client) Explain(ctx context.Context, path string) (api.Explanation, error) {
+	q := url.Values{}
+	if path != "" {
+		q.Set("path", path)
+	}
+	return read[api.Explanation](ctx, c, "/v1/explain", q)
+}
+
 // Events lists at most limit events (0: 100) after the position since: "INDEX",
 // "INDEX.N", or "0" for the beginning. An empty since lists the latest ones. The
 // error has the code gone if the history does not reach back so far.

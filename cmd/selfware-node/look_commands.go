@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,17 @@ func (a *app) lookCommands() []*cli.Command {
 		{
 			Name: "why", Usage: "explain the state of a child: the decisions that led to it", Category: catLook, ArgsUsage: "PATH",
 			Flags: []cli.Flag{jsonFlag(), staleFlag()}, Action: speak(showWhy),
+		},
+		{
+			Name: "explain", Usage: "say how long each fault may keep children from running, and why", Category: catLook, ArgsUsage: "[PATH]",
+			Description: "   PATH is a child, a supervisor or a tree; all trees if it is left out. With --file no\n" +
+				"   node is asked: the tree is read from the file.",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "file", Usage: "explain the tree in this `FILE`, without a node"},
+				&cli.StringFlag{Name: "profile", Value: "lan", Usage: "`NAME` of the cluster's times, for --file: lan, fast or wan"},
+				jsonFlag(), staleFlag(),
+			},
+			Action: showExplanation,
 		},
 		{
 			Name: "logs", Usage: "print what a child has written, wherever it runs", Category: catLook, ArgsUsage: "PATH",
@@ -141,6 +153,51 @@ func showWhy(c *cli.Context, cl *client.Client) error {
 		return printJSON(c, y)
 	}
 	show.Why(c.App.Writer, y, style())
+	return nil
+}
+
+func showExplanation(c *cli.Context) error {
+	if c.String("file") != "" {
+		e, err := explainFile(c)
+		if err != nil {
+			return err
+		}
+		return printExplanation(c, e)
+	}
+	if c.IsSet("profile") {
+		return usagef("cannot use --profile without --file: the cluster has its own")
+	}
+	return speak(func(c *cli.Context, cl *client.Client) error {
+		e, err := cl.Explain(c.Context, c.Args().First())
+		if err != nil {
+			return err
+		}
+		return printExplanation(c, e)
+	})(c)
+}
+
+// explainFile explains a tree that no cluster runs.
+func explainFile(c *cli.Context) (e api.Explanation, err error) {
+	data, err := readFile(c, c.String("file"), spec.MaxFile)
+	if err != nil {
+		return e, err
+	}
+	tree, err := spec.Parse(c.String("file"), data)
+	if err != nil {
+		return e, err
+	}
+	under := cmp.Or(c.Args().First(), tree.Name)
+	if e, err = api.Explain(c.String("profile"), tree, under); err == nil && len(e.Children) == 0 {
+		err = fmt.Errorf("cannot explain %s: the tree in %s has no worker there", under, c.String("file"))
+	}
+	return e, err
+}
+
+func printExplanation(c *cli.Context, e api.Explanation) error {
+	if c.Bool("json") {
+		return printJSON(c, e)
+	}
+	show.Explanation(c.App.Writer, e, style())
 	return nil
 }
 

@@ -58,6 +58,28 @@ func why() api.Why {
 	}
 }
 
+// explained is one tree with children of all kinds.
+func explained() api.Explanation {
+	worker := func(id string, kind supervisor.RestartType, exclusive bool) supervisor.ChildSpec {
+		return supervisor.ChildSpec{ID: id, RestartType: kind, Exclusive: exclusive, Program: &supervisor.Program{Argv: []string{"x"}}}
+	}
+	group := func(id string, exclusive bool, children ...supervisor.ChildSpec) supervisor.ChildSpec {
+		return supervisor.ChildSpec{
+			ID: id, RestartType: supervisor.Permanent, Exclusive: exclusive,
+			Supervisor: &supervisor.SupervisorSpec{Strategy: supervisor.OneForOne}, Children: children,
+		}
+	}
+	e, err := api.Explain("lan", supervisor.Spec{Name: "shop", Strategy: supervisor.RestForOne, Children: []supervisor.ChildSpec{
+		worker("store", supervisor.Permanent, true), worker("cache", supervisor.Permanent, false),
+		group("jobs", true, worker("nightly", supervisor.Permanent, false), worker("once", supervisor.Temporary, false)),
+		group("web", false, worker("api", supervisor.Transient, false)),
+	}}, "shop")
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
 func TestGolden(t *testing.T) {
 	s := Style{Now: now}
 	one := 1
@@ -72,8 +94,10 @@ func TestGolden(t *testing.T) {
 			rooted.Children = append([]api.ChildStatus{{Path: "shop", Supervisor: true, Strategy: "rest_for_one"}}, rooted.Children...)
 			Trees(w, []api.TreeStatus{rooted, {Name: "other", Status: "running", Children: []api.ChildStatus{{Path: "other/one", Status: "running", Node: "n1", PID: 7}}}}, s)
 		},
-		"trees-none": func(w io.Writer) { Trees(w, nil, s) },
-		"why":        func(w io.Writer) { Why(w, why(), s) },
+		"trees-none":   func(w io.Writer) { Trees(w, nil, s) },
+		"why":          func(w io.Writer) { Why(w, why(), s) },
+		"explain":      func(w io.Writer) { Explanation(w, explained(), s) },
+		"explain-none": func(w io.Writer) { Explanation(w, api.Explanation{Profile: "lan"}, s) },
 		"peers": func(w io.Writer) {
 			Peers(w, []api.Peer{{ID: "n1-a", Name: "n1", Address: "127.0.0.11:7401", Voter: true, Leader: true}, {ID: "n2-b", Address: "127.0.0.12:7401", Voter: true}, {ID: "n3-c", Name: "n3", Address: "127.0.0.13:7401"}}, s)
 		},
