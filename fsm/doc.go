@@ -29,6 +29,15 @@
 // holds. Exclusive lives of the discarded time end for want of a lease, so a
 // quarantine is set, before the end of which no lease may be granted.
 //
+// # Pace
+//
+// Restarts after crashes wait for their back-off, less up to a tenth of it, so that
+// children that crashed together do not come back together; never longer, so that a
+// budget that package spec found can be spent still can. In a storm (more than 1,000
+// crashes at once, or 500 a second for long, over all trees) restarts get their time
+// one after the other, at 500 a second of cluster time, and 60 s later at most. Both
+// follow from the log alone. See storm.go.
+//
 // # Faults
 //
 //   - An entry of an unknown schema, command type or field: Apply returns an error

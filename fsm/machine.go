@@ -56,6 +56,7 @@ type state struct {
 	lost       mark // of the stream, before records
 	quarantine time.Duration
 	requests   []request
+	storm      time.Duration // when the restarts of before have had their time, see pace
 
 	// Derived: what every path has of a node, and what waits for one.
 	places  map[string]place
@@ -183,6 +184,7 @@ func (s *state) step(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Deci
 // stepHere is step without the advance: the trees may share a stamp, the inputs
 // of one tree may not.
 func (s *state) stepHere(t *supervisor.Tree, in supervisor.Input) ([]supervisor.Decision, error) {
+	t.SetPace(s.pace)
 	ds, err := t.Step(in, supervisor.Stamp{Index: s.index, Pos: s.pos, Time: s.clock, Generation: s.generation})
 	for i := range ds {
 		s.record(Record{Kind: KindDecision, Decision: &ds[i], Sentence: ds[i].Sentence})

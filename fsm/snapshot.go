@@ -29,6 +29,7 @@ type snapshot struct {
 	LostN     int    `cbor:"12,keyasint,omitempty"`
 	// Quarantine is View.Quarantine.
 	Quarantine time.Duration `cbor:"13,keyasint,omitempty"`
+	Storm      time.Duration `cbor:"14,keyasint,omitempty"`
 }
 
 // Snapshot encodes the whole state. It is consistent: Apply waits.
@@ -60,7 +61,7 @@ func (s *state) encode() ([]byte, error) {
 	lost := s.forgotten()
 	snap := snapshot{
 		Schema: Schema, ClusterID: s.clusterID, Generation: s.generation, Index: s.index, Clock: s.clock,
-		Wall: s.wall, Records: s.kept(), Requests: s.requests,
+		Wall: s.wall, Records: s.kept(), Requests: s.requests, Storm: s.storm,
 		LostIndex: lost.index, LostN: lost.n, Quarantine: s.quarantine,
 	}
 	for _, id := range s.nodeIDs() {
@@ -95,7 +96,7 @@ func load(data []byte) (state, error) {
 	}
 	s.clusterID, s.generation, s.index, s.clock = snap.ClusterID, snap.Generation, snap.Index, snap.Clock
 	s.wall, s.records, s.requests = snap.Wall, snap.Records, snap.Requests
-	s.lost, s.quarantine = mark{snap.LostIndex, snap.LostN}, snap.Quarantine
+	s.lost, s.quarantine, s.storm = mark{snap.LostIndex, snap.LostN}, snap.Quarantine, snap.Storm
 	for _, n := range snap.Nodes {
 		if n == nil {
 			return s, errors.New("cannot restore a snapshot: it holds an empty node record")

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // fail is what a parent does about a child that is over and should not be: charge
@@ -17,8 +18,10 @@ func (t *Tree) fail(n *node, cause Cause) {
 	n.window = append(n.window, t.at.Time)
 	d := Decision{
 		Stamp: t.at, Path: n.path, Verdict: VerdictRestart, Epoch: t.epoch, Node: n.life.Node,
-		Cause: cause, Before: before, After: n.budget(), Delay: n.parent.policy.Backoff.Duration(before.Used),
+		Cause: cause, Before: before, After: n.budget(),
 	}
+	why := ""
+	d.Delay, why = t.paced(n, n.parent.policy.Backoff.Duration(before.Used))
 	r := renewal{stay: true, start: string(CauseCrash)}
 	if d.Delay > 0 {
 		r.notBefore = t.at.Time + d.Delay
@@ -27,9 +30,25 @@ func (t *Tree) fail(n *node, cause Cause) {
 		d.Verdict = VerdictMove
 		r.stay, r.avoid, r.start = false, []string{n.life.Node}, "move"
 	}
-	d.Sentence = sentence(n, d)
+	if d.Sentence = sentence(n, d); why != "" {
+		d.Sentence += "; " + why
+	}
 	t.record(n, d)
 	t.restartGroup(n, r)
+}
+
+// Pace changes the wait before a restart after a crash, whose epoch is given, and
+// may say why. It must depend on nothing but what is replicated.
+type Pace func(path string, epoch Epoch, delay time.Duration) (time.Duration, string)
+
+// SetPace makes the next Steps wait as p says; nil is as the policy says.
+func (t *Tree) SetPace(p Pace) { t.pace = p }
+
+func (t *Tree) paced(n *node, delay time.Duration) (time.Duration, string) {
+	if t.pace == nil {
+		return delay, ""
+	}
+	return t.pace(n.path, t.epoch, delay)
 }
 
 // sentence words the restart or move of n.

@@ -30,6 +30,7 @@ type Tree struct {
 	waiting []*node
 	changed []*node
 
+	pace     Pace
 	failedAt time.Duration
 	failed   bool
 	deleting bool
