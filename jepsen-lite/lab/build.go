@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/selfware/selfware/jepsen-lite/clock"
 )
 
 // Module is the root of this module's source, which binaries are built from: the
@@ -39,3 +41,41 @@ func Build(ctx context.Context, out, tags string, flags ...string) error {
 	}
 	return nil
 }
+
+// BuildClocks builds the same with clocks that can be set wrong.
+func BuildClocks(ctx context.Context, out, tags string) error {
+	root, err := Module()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", prefix+"overlay-")
+	if err != nil {
+		return fmt.Errorf("cannot build with an overlay: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := clock.Overlay(dir, filepath.Join(root, "cmd", "selfware-node"))
+	if err != nil {
+		return unable("%v", err)
+	}
+	return Build(ctx, out, tags, "-overlay", overlay)
+}
+
+// paged is a node's clock, set by a page of memory.
+type paged struct {
+	path string
+	page *clock.Page
+}
+
+func openClock(path string) (*paged, error) {
+	page, err := clock.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &paged{path, page}, nil
+}
+
+// Set implements Clock.
+func (c *paged) Set(f ClockFault) error { c.page.Set(clock.Fault(f)); return nil }
+
+// Reads implements Clock.
+func (c *paged) Reads() (uint64, error) { return c.page.Reads(), nil }

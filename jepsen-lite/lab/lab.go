@@ -179,8 +179,9 @@ type ClockFault struct {
 
 // Clock is the clock that the processes of a node (not its children) see.
 type Clock interface {
-	// Set makes the clock wrong from now on. A Rate runs on from the time at
-	// which it is set; Mono may only grow over the life of a node.
+	// Set makes the clock wrong from now on, in place of how it was. What Mono and
+	// Rate have added so far stays, as a monotonic clock does not go back: the zero
+	// ClockFault sets the time of day right and the rate, and no more.
 	Set(f ClockFault) error
 	// Reads counts how often the processes read a clock that was wrong.
 	Reads() (uint64, error)
@@ -245,7 +246,8 @@ type Config struct {
 	Dir string
 	// Seed is of the switch's dice.
 	Seed uint64
-	// Clocks asks for CanClock: nodes run a build whose clocks can be set wrong.
+	// Clocks asks for CanClock: nodes run a build whose clocks can be set wrong,
+	// made from this module whatever Binary says.
 	Clocks bool
 	// PowerCuts asks for CanPowerCut: each data dir is on a disk image of its own.
 	PowerCuts bool

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/clock"
 	"github.com/selfware/selfware/jepsen-lite/vswitch"
 )
 
@@ -23,6 +24,7 @@ type procNode struct {
 	ns            *vswitch.Namespace // nil on loopback
 	http          *http.Client
 	disk          *disk
+	clock         *paged // nil without CanClock
 
 	mu     sync.Mutex
 	keeper Proc
@@ -66,7 +68,12 @@ func (n *procNode) Disk() Disk {
 }
 
 // Clock implements Node.
-func (n *procNode) Clock() Clock { return nil }
+func (n *procNode) Clock() Clock {
+	if n.clock == nil {
+		return nil
+	}
+	return n.clock
+}
 
 // Start implements Node.
 func (n *procNode) Start(context.Context) error {
@@ -87,6 +94,9 @@ func (n *procNode) Start(context.Context) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = os.Environ()
+	if n.clock != nil {
+		cmd.Env = append(cmd.Env, clock.Variable+"="+n.clock.path)
+	}
 	if err := n.lab.thread.start(cmd, n.ns); err != nil {
 		return fmt.Errorf("cannot start %s: %w", n.name, err)
 	}

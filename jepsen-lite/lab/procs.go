@@ -88,12 +88,15 @@ func (l *procs) Start(ctx context.Context) error {
 
 // binary builds what nodes run, if it was not given.
 func (l *procs) binary(ctx context.Context) error {
-	if l.cfg.Binary != "" {
+	if l.cfg.Binary != "" && !l.cfg.Clocks {
 		path, err := filepath.Abs(l.cfg.Binary)
 		l.cfg.Binary = path
 		return err
 	}
 	l.cfg.Binary = filepath.Join(l.base.dir, "selfware-node")
+	if l.cfg.Clocks {
+		return BuildClocks(ctx, l.cfg.Binary, l.cfg.Tags)
+	}
 	return Build(ctx, l.cfg.Binary, l.cfg.Tags)
 }
 
@@ -139,7 +142,7 @@ func (l *procs) door() string {
 	return ""
 }
 
-// prepare gives a node its place: network and disk.
+// prepare gives a node its place: network, disk and clock.
 func (l *procs) prepare(number int) (*procNode, error) {
 	n := &procNode{
 		lab: l, name: "n" + strconv.Itoa(number), ip: l.address(number),
@@ -158,7 +161,10 @@ func (l *procs) prepare(number int) (*procNode, error) {
 	n.http = &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: 64, DisableCompression: true, DialContext: n.dial,
 	}}
-	return n, nil
+	if l.cfg.Clocks {
+		n.clock, err = openClock(filepath.Join(l.base.dir, n.name+".clock"))
+	}
+	return n, err
 }
 
 func (l *procs) address(number int) string {
@@ -267,6 +273,9 @@ func (l *procs) Close() error {
 			errs = append(errs, n.Kill())
 		}
 		n.http.CloseIdleConnections()
+		if n.clock != nil {
+			errs = append(errs, n.clock.page.Close())
+		}
 	}
 	l.thread.close()
 	if l.sw != nil {
@@ -340,9 +349,6 @@ func newProcs(cfg Config) (Lab, error) {
 		l.sw = newSwitch(cfg.Seed)
 		l.can |= CanCut | CanShape
 	}
-	if cfg.Clocks {
-		return nil, unable("there is no build whose clocks can be set wrong")
-	}
 	if cfg.PowerCuts && !root {
 		return nil, unable("disk images need root")
 	}
@@ -355,6 +361,9 @@ func newProcs(cfg Config) (Lab, error) {
 	}
 	if cfg.PowerCuts {
 		l.can |= CanPowerCut
+	}
+	if cfg.Clocks {
+		l.can |= CanClock
 	}
 	if canTrace() {
 		l.can |= CanDiskError

@@ -23,7 +23,7 @@ var none = kind{
 
 // kinds are all but mixed, which draws from them.
 func kinds() []kind {
-	return slices.Concat([]kind{none}, kills, pauses, partitions, slows, disks)
+	return slices.Concat([]kind{none}, kills, pauses, partitions, slows, disks, clocks)
 }
 
 // List gives every nemesis there is, by name.

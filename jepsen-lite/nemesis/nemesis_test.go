@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
@@ -232,4 +234,22 @@ func TestList(t *testing.T) {
 	if _, err := Find("earthquake"); err == nil {
 		t.Error("an unknown nemesis was found")
 	}
+}
+
+// TestLoopEnds: a loop that is busy when it shall end sees so at its next step. It
+// was given no channel then, once, and went on for ever.
+func TestLoopEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l loop
+		steps := 0
+		l.start(func(quit <-chan struct{}) (bool, error) {
+			time.Sleep(time.Second)
+			steps++
+			return steps == 1 || !rest(quit, time.Hour), nil
+		})
+		time.Sleep(time.Millisecond)
+		if err := l.end(); err != nil || steps != 2 {
+			t.Errorf("ended after %d steps: %v", steps, err)
+		}
+	})
 }

@@ -147,3 +147,9 @@ func TestRealDisks(t *testing.T) {
 	write(t, l)
 	strikeAll(t, l, "disk-error-fsync", "disk-error-write", "disk-slow", "disk-stall", "disk-no-space", "disk-full", "power-cut", "power-cut-all")
 }
+
+func TestRealClocks(t *testing.T) {
+	l := realLab(t, lab.Config{Backend: "netns", Nodes: 3, Profile: "fast", Seed: 1, Clocks: true})
+	write(t, l)
+	strikeAll(t, l, "clock-wall", "clock-strobe", "clock-drift", "clock-rate", "clock-jump")
+}

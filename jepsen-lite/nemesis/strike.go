@@ -210,12 +210,13 @@ type loop struct {
 // start calls step with a channel that is closed at the end, until it says that
 // it is over.
 func (l *loop) start(step func(quit <-chan struct{}) (more bool, err error)) {
-	l.quit, l.done = make(chan struct{}), make(chan error, 1)
+	quit, done := make(chan struct{}), make(chan error, 1)
+	l.quit, l.done = quit, done
 	go func() {
 		for {
-			more, err := step(l.quit)
+			more, err := step(quit)
 			if err != nil || !more {
-				l.done <- err
+				done <- err
 				return
 			}
 		}
