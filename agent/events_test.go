@@ -44,7 +44,7 @@ func TestExitOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.want.Path, tt.want.Epoch = "a", 1
-		if got := exitOf(ref, tt.in); got != tt.want {
+		if got := exitOf(ref, tt.in); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%v:\n got %+v\nwant %+v", tt.in, got, tt.want)
 		}
 	}

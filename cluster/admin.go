@@ -72,7 +72,7 @@ func (n *Node) Leave(ctx context.Context, key, request string) error {
 	}
 	if node.State != fsm.NodeGone {
 		if _, err := n.Submit(ctx, fsm.Command{
-			Type: fsm.TypeNodeLeft, Request: request, Node: &fsm.NodeRef{ID: node.ID, Reason: "asked to leave", Leased: true},
+			Type: fsm.TypeNodeLeft, Request: request, Node: &fsm.NodeRef{ID: node.ID, Reason: "asked to leave", Leased: true, Apart: true},
 		}); err != nil {
 			return err
 		}

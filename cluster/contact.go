@@ -27,6 +27,11 @@ type contact struct {
 	// gone is since when its agent process is known not to run; zero if it is
 	// not known. bye: it said so itself.
 	gone    time.Time
+	refused bool // it refused a connection: no process of it is left
+	// obeyed: in this session it has. touch is when it was last heard after that, in
+	// this session or one before.
+	obeyed  bool
+	touch   time.Time
 	bye     bool
 	holds   bool // with bye: children of it may be left
 	probing bool
@@ -110,6 +115,13 @@ func (l *leader) onNews(m sessionNews) {
 	if len(m.up.Events) > 0 {
 		l.proposeEvents(m)
 	}
+	if m.up.Obeyed {
+		c.obeyed = true
+		l.onObeyed(m.s.hello.Node)
+	}
+	if c.obeyed {
+		c.touch = c.heard
+	}
 }
 
 // onHangUp notes the end of a session. A node that said goodbye is taken at its
@@ -150,10 +162,13 @@ func (l *leader) onHello(id string, m sessionNews) {
 	}
 	now := time.Now()
 	c := &contact{session: m.s, since: now, heard: now}
+	if before := l.contacts[id]; before != nil {
+		c.touch = before.touch
+	}
 	l.vitals.Store(id, vital{now, m.up.Applied})
 	l.contacts[id] = c
 	delete(l.leases.since, id)
-	up := &fsm.NodeUp{Node: m.s.hello.Node}
+	up := &fsm.NodeUp{Node: m.s.hello.Node, Apart: now.Sub(c.touch) >= l.n.times.Alone/2}
 	for _, life := range m.s.hello.Lives {
 		up.Lives = append(up.Lives, life.Ref)
 	}
@@ -273,7 +288,7 @@ func (l *leader) onProbe(p probed) {
 	if c == nil {
 		return
 	}
-	c.probing = false
+	c.probing, c.refused = false, p.refused
 	if c.session != nil || !c.gone.IsZero() {
 		return
 	}
@@ -300,6 +315,7 @@ type sign struct {
 	gone    time.Duration // since its process is known to be gone; 0 if not
 	bye     bool
 	empty   bool          // with bye: no child of it is left
+	refused bool          // no process of it is left
 	gossip  gossip.State  // empty: gossip does not know it
 	dead    time.Duration // how long gossip has held it for dead
 }
@@ -344,7 +360,9 @@ func (l *leader) signs() map[string]sign {
 	now := time.Now()
 	signs := make(map[string]sign, len(l.contacts))
 	for id, c := range l.contacts {
-		s := sign{session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye, empty: c.bye && !c.holds}
+		s := sign{
+			session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye, empty: c.bye && !c.holds, refused: c.refused,
+		}
 		if !c.gone.IsZero() {
 			s.gone = max(1, now.Sub(c.gone))
 		}
@@ -371,7 +389,7 @@ func sentence(t Times, n *fsm.Node, in inputs) (fsm.Command, bool) {
 	ref := &fsm.NodeRef{ID: n.ID, Boot: n.Boot}
 	if n.State == fsm.NodeAlive {
 		if reason, lost := judge(t, s); known && lost {
-			ref.Reason, ref.Leased = reason, in.leased[n.ID] && !s.empty
+			ref.Reason, ref.Leased, ref.Apart = reason, in.leased[n.ID] && !s.empty, s.mayAct()
 			return fsm.Command{Type: fsm.TypeNodeLost, Node: ref}, true
 		}
 	}

@@ -78,7 +78,7 @@ func TestNextCondemnsBeforeItPlaces(t *testing.T) {
 	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: shopOf("a", "b")})
 	dead := sign{silent: time.Minute, gossip: gossip.Dead, dead: time.Minute}
 	cmds := s.next(inputs{signs: map[string]sign{"n1": dead, "n2": {session: true}}})
-	if len(cmds) != 1 || cmds[0].Type != fsm.TypeNodeLost || *cmds[0].Node != (fsm.NodeRef{ID: "n1", Boot: "b1", Reason: cmds[0].Node.Reason}) {
+	if len(cmds) != 1 || cmds[0].Type != fsm.TypeNodeLost || *cmds[0].Node != (fsm.NodeRef{ID: "n1", Boot: "b1", Reason: cmds[0].Node.Reason, Apart: true}) {
 		t.Fatalf("with a dead node and children to place: %+v", cmds)
 	}
 	if again := s.next(inputs{signs: map[string]sign{"n1": dead}}); len(again) != 1 {

@@ -30,6 +30,7 @@ const (
 	TypeVerb
 	TypeNodeFenced
 	TypeChecksum
+	TypeReturned
 	typeEnd
 )
 
@@ -43,7 +44,7 @@ type Command struct {
 	Events []supervisor.ChildEvent `cbor:"11,keyasint,omitempty"`
 	Assign []supervisor.Assign     `cbor:"12,keyasint,omitempty"`
 	Up     *NodeUp                 `cbor:"13,keyasint,omitempty"`
-	Node   *NodeRef                `cbor:"14,keyasint,omitempty"` // lost, fenced, left, drain
+	Node   *NodeRef                `cbor:"14,keyasint,omitempty"` // lost, fenced, left, drain, returned
 	Tree   *supervisor.Spec        `cbor:"15,keyasint,omitempty"`
 	Name   string                  `cbor:"16,keyasint,omitempty"` // of the tree to delete
 	Verb   *Verb                   `cbor:"17,keyasint,omitempty"`
@@ -64,10 +65,12 @@ type Init struct {
 type NodeUp struct {
 	Node  link.Node        `cbor:"1,keyasint"`
 	Lives []supervisor.Ref `cbor:"2,keyasint"`
+	// Apart: if this is a new start, the agent before may have acted alone.
+	Apart bool `cbor:"3,keyasint,omitempty"`
 }
 
-// NodeRef names a node in one of its starts: lost, fenced, left, drain. For drain,
-// On says which way.
+// NodeRef names a node in one of its starts: lost, fenced, left, drain, returned
+// (it has obeyed its orders and told all it did alone). For drain, On says which way.
 type NodeRef struct {
 	ID     string `cbor:"1,keyasint"`
 	Boot   string `cbor:"2,keyasint,omitempty"`
@@ -76,6 +79,8 @@ type NodeRef struct {
 	// Leased, of lost and left: the node's lease may not have run out, so its
 	// exclusive lives are not over before it is fenced.
 	Leased bool `cbor:"5,keyasint,omitempty"`
+	// Apart, of lost and left: its agent may run on and act alone.
+	Apart bool `cbor:"6,keyasint,omitempty"`
 }
 
 // Verb is an operator's request: start, stop, restart or move.
@@ -167,7 +172,7 @@ func (c *Command) known() error {
 		ok = c.Init != nil
 	case TypeNodeUp:
 		ok = c.Up != nil
-	case TypeNodeLost, TypeNodeLeft, TypeNodeFenced, TypeDrain:
+	case TypeNodeLost, TypeNodeLeft, TypeNodeFenced, TypeDrain, TypeReturned:
 		ok = c.Node != nil
 	case TypeApplyTree:
 		ok = c.Tree != nil

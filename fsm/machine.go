@@ -159,6 +159,8 @@ func (s *state) do(c *Command) Result {
 		return s.deleteTree(c.Name, c.By)
 	case TypeVerb:
 		return s.verb(c.Verb, c.By)
+	case TypeReturned:
+		return s.returned(c.Node)
 	case TypeChecksum:
 		return Result{} // it changes nothing; see checksum.go
 	}

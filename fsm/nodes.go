@@ -3,6 +3,7 @@ package fsm
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -82,7 +83,11 @@ func (s *state) nodeUp(in *NodeUp) Result {
 	if old != nil && old.Boot != n.Boot && (old.State == NodeAlive || old.Unfenced()) {
 		res.Decisions = s.eachTree(supervisor.NodeLost{
 			Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true,
+			Apart: in.Apart && old.State == NodeAlive, // else it is known since it was lost
 		})
+	}
+	if old != nil && old.Boot != n.Boot {
+		s.void(n.ID, true)
 	}
 	return res
 }
@@ -121,6 +126,7 @@ func (s *state) admissible(old *Node, n link.Node) error {
 // under its id: its successor does not answer for it.
 func (s *state) succeed(old *Node) {
 	if !old.Unfenced() {
+		s.void(old.ID, true)
 		delete(s.nodes, old.ID)
 		return
 	}
@@ -187,7 +193,12 @@ func (s *state) leave(n *Node, to NodeState, in *NodeRef) Result {
 	var res Result
 	if n.State == NodeAlive || n.Unfenced() && !in.Leased {
 		// One that is fenced was granted nothing since: it runs nothing exclusive.
-		res.Decisions = s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: in.Reason, Leased: in.Leased && !n.Fenced})
+		res.Decisions = s.eachTree(supervisor.NodeLost{
+			Node: n.ID, Reason: in.Reason, Leased: in.Leased && !n.Fenced, Apart: in.Apart,
+		})
+	}
+	if to == NodeGone {
+		s.void(n.ID, true)
 	}
 	next.Fenced = n.Fenced || !s.leased(n.ID)
 	s.drop(&next)
@@ -207,8 +218,28 @@ func (s *state) leased(id string) bool {
 // drop forgets a node once nothing of it is left and another bears its name.
 func (s *state) drop(n *Node) {
 	if n.Succeeded && !n.Unfenced() {
+		s.void(n.ID, true)
 		delete(s.nodes, n.ID)
 	}
+}
+
+// returned: a node that was lost has obeyed what is ordered now.
+func (s *state) returned(in *NodeRef) Result {
+	n := s.nodes[in.ID]
+	if n == nil || n.Boot != in.Boot || n.State != NodeAlive || !s.void(n.ID, false) {
+		return Result{Err: supervisor.ErrStale}
+	}
+	return Result{}
+}
+
+// void ends what budgets hold back for a node (supervisor.Returned). It makes
+// neither decisions nor epochs, so it needs no stamp of its own.
+func (s *state) void(id string, unreported bool) (found bool) {
+	for _, name := range slices.Sorted(maps.Keys(s.trees)) {
+		_, err := s.stepHere(s.trees[name], supervisor.Returned{Node: id, Unreported: unreported})
+		found = found || err == nil
+	}
+	return found
 }
 
 // nodeFenced ends the exclusive lives of a node: its lease has surely run out. The

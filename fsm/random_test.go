@@ -101,7 +101,10 @@ func (w *walk) command(rt *rapid.T) Command {
 		case 1, 2:
 			return fenced(id, w.seqs[id]-uint64(rapid.IntRange(0, 3).Draw(rt, "old")/3))
 		}
-		c.Node.Leased = rapid.Bool().Draw(rt, "leased")
+		c.Node.Leased, c.Node.Apart = rapid.Bool().Draw(rt, "leased"), rapid.Bool().Draw(rt, "apart")
+		if rapid.IntRange(0, 5).Draw(rt, "returned") == 0 {
+			c.Type = TypeReturned
+		}
 		return c
 	case 5:
 		return drain(anyID.Draw(rt, "node"), rapid.Bool().Draw(rt, "on"))
@@ -194,7 +197,10 @@ func (w *walk) drawEvents(rt *rapid.T) Command {
 	for range rapid.IntRange(1, 3).Draw(rt, "events") {
 		ref := w.drawRef(rt)
 		ev := supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch}
-		switch rapid.IntRange(0, 8).Draw(rt, "event") {
+		switch rapid.IntRange(0, 10).Draw(rt, "event") {
+		case 9, 10:
+			ev.Type, ev.Restarts = supervisor.EventRestarted, rapid.IntRange(1, 4).Draw(rt, "restarts")
+			ev.Ages = []time.Duration{10 * time.Second, time.Second}
 		case 8:
 			ev.Type = supervisor.EventFenced
 		case 0:

@@ -58,6 +58,16 @@ func (v View) Unfenced() []*Node {
 	return nodes
 }
 
+// Lent tells whether budgets hold back what the node was lent, until it is back.
+func (v View) Lent(id string) bool {
+	for _, t := range v.s.trees { // order-free: any of them
+		if t.Lent(id) {
+			return true
+		}
+	}
+	return false
+}
+
 // Nodes lists all nodes by name. The records are immutable.
 func (v View) Nodes() []*Node {
 	nodes := make([]*Node, 0, len(v.s.nodes))

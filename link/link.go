@@ -52,6 +52,9 @@ type Up struct {
 	// from 1 in the order they happened.
 	Seq    uint64                  `cbor:"seq"`
 	Events []supervisor.ChildEvent `cbor:"events,omitempty"`
+	// Obeyed: the agent has obeyed a Full, and with this message has told all that
+	// happened before: what it was lent earlier is void.
+	Obeyed bool `cbor:"obeyed,omitempty"`
 	// Pong answers Down.Ping.
 	Pong uint64 `cbor:"pong,omitempty"`
 	// Applied is how far the node's replica of the log is, 0 if it has none.

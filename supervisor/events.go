@@ -8,11 +8,14 @@ import (
 // onEvent takes what an agent saw of a life. An event of a life that is not the
 // child's present one is stale: duplicates, late and reordered reports end here.
 func (t *Tree) onEvent(ev ChildEvent) error {
+	if ev.Type == EventRestarted {
+		return t.onRestarted(ev)
+	}
 	n, err := t.find(ev.Path)
 	if err != nil {
 		return err
 	}
-	if !n.worker() || n.life.Epoch != ev.Epoch || !n.life.held() {
+	if !n.worker() || n.life.Epoch != ev.Epoch || !n.life.held() || ev.Restarts < n.life.Alone {
 		return ErrStale
 	}
 	switch ev.Type {
@@ -55,6 +58,7 @@ func (t *Tree) onStarted(n *node, ev ChildEvent) error {
 // finished: finish. Otherwise the window decides (fail).
 func (t *Tree) onEnd(n *node, ev ChildEvent) {
 	l := n.life
+	n.remember(l)
 	if l.Phase == PhaseStopping {
 		t.stopped(n, ev)
 		return

@@ -11,11 +11,12 @@ import (
 // give up. n's old life has ended; a supervisor's workers may still live.
 func (t *Tree) fail(n *node, cause Cause) {
 	before := t.prune(n)
-	if before.Used >= before.Max {
+	if before.spent() {
 		t.giveUp(n, cause, before)
 		return
 	}
 	n.window = append(n.window, t.at.Time)
+	n.answered()
 	d := Decision{
 		Stamp: t.at, Path: n.path, Verdict: VerdictRestart, Epoch: t.epoch, Node: n.life.Node,
 		Cause: cause, Before: before, After: n.budget(),
@@ -86,6 +87,7 @@ func (t *Tree) prune(n *node) Budget {
 		i++
 	}
 	n.window = slices.Delete(n.window, 0, i)
+	t.expire(n)
 	return n.budget()
 }
 
@@ -97,6 +99,9 @@ func (n *node) budget() Budget {
 	b := Budget{Used: len(n.window), Max: n.parent.policy.MaxRestarts, Period: n.parent.policy.MaxSeconds}
 	if n.spec.MaxRestarts != nil {
 		b.Max = *n.spec.MaxRestarts
+	}
+	for _, l := range n.loans {
+		b.Held += l.Share
 	}
 	return b
 }
@@ -146,7 +151,8 @@ func group(s *node, pos int) []*node {
 // What an operator stopped stays stopped (P11; OTP would start it).
 func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 	if fresh {
-		y.window = nil
+		y.window, y.tallies = nil, nil
+		t.setLoans(y, nil)
 		t.touch(y)
 	}
 	if !y.worker() {

@@ -48,7 +48,7 @@ type Stamp struct {
 // Epoch is the epoch of lives that a decision with this stamp creates.
 func (s Stamp) Epoch() Epoch { return Epoch(s.Index<<epochPosBits | uint64(s.Pos)) }
 
-// Input is one of ChildEvent, Assign, NodeLost, Drain, Start, Stop, Restart,
+// Input is one of ChildEvent, Assign, NodeLost, Returned, Drain, Start, Stop, Restart,
 // Move, Edit.
 type Input interface{ input() }
 
@@ -68,6 +68,9 @@ const (
 	// EventFenced: an exclusive life was ended, or never begun, because its node's
 	// lease ran out. That is the node's fault: nothing is charged.
 	EventFenced EventType = "fenced"
+	// EventRestarted: its node restarted the life alone, without a leader: Restarts
+	// times in all, the newest of them Ages ago.
+	EventRestarted EventType = "restarted"
 )
 
 // ExitReason is the seed's: why a process ended.
@@ -90,6 +93,10 @@ type ChildEvent struct {
 	Code   int        `json:"code,omitempty"`
 	Signal string     `json:"signal,omitempty"`
 	Detail string     `json:"detail,omitempty"`
+	// Restarts is how often the node had restarted this life alone by then.
+	Restarts int `json:"restarts,omitempty"`
+	// Ages of the restarts within the window, when the event was sent; oldest first.
+	Ages []time.Duration `json:"ages,omitempty"`
 }
 
 // Assign places a pending life on a node: compare-and-set on its epoch.
@@ -117,6 +124,17 @@ type NodeLost struct {
 	// have had a process are over, and nothing else changes: the node may be well
 	// otherwise.
 	Fenced bool `json:"fenced,omitempty"`
+	// Apart: its agent may have been without a leader for long enough to restart
+	// children alone, and may still be. What it was lent is held back.
+	Apart bool `json:"apart,omitempty"`
+}
+
+// Returned says that what a node was lent before is void: it knows the orders of
+// now. Unreported: it has not told what it did (its agent began anew, or it left
+// for good), so that may still be within a window.
+type Returned struct {
+	Node       string `json:"node"`
+	Unreported bool   `json:"unreported,omitempty"`
 }
 
 // Ref names a life.
@@ -162,6 +180,7 @@ type Edit struct {
 func (ChildEvent) input() {}
 func (Assign) input()     {}
 func (NodeLost) input()   {}
+func (Returned) input()   {}
 func (Drain) input()      {}
 func (Start) input()      {}
 func (Stop) input()       {}

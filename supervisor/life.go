@@ -198,6 +198,7 @@ func (t *Tree) rest(n *node, phase Phase) {
 		Restarts: l.Restarts, Moves: l.Moves, Reason: l.Reason,
 	})
 	if phase == phaseRemoved && n.parent == nil {
+		t.setLoans(n, nil)
 		delete(t.byPath, n.path)
 	}
 }

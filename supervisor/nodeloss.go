@@ -21,6 +21,13 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 	var lost []*node
 	for _, n := range t.livesOn(in.Node) {
 		l := n.life
+		if in.Apart && l.held() {
+			t.holdBack(n, in.Node, in.Restarted)
+		}
+		if in.Restarted && l.Alone > 0 { // its agent counts from 0 again
+			l.Alone = 0
+			t.become(n, l)
+		}
 		switch {
 		case in.Fenced && !(l.Exclusive && l.held()):
 		case keep[Ref{n.path, l.Epoch}], in.Restarted && !l.held():
@@ -28,9 +35,11 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 			t.decideOn(n, in.Node, VerdictWait, cause,
 				fmt.Sprintf("%s may still run on %s (%s) until its lease has run out: it waits", n.path, in.Node, in.Reason))
 		case l.Phase == PhaseStopping:
+			n.remember(l)
 			t.ended(n, !in.Restarted)
 			t.decideOn(n, in.Node, VerdictStopped, cause, fmt.Sprintf("%s ended with %s (%s)", n.path, in.Node, in.Reason))
 		default:
+			n.remember(l)
 			l.Phase = PhasePending // over, and not yet decided on
 			t.become(n, l)
 			lost = append(lost, n)

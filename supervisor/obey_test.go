@@ -30,7 +30,7 @@ func (r *rig) obey(nodes []string) (bool, string) {
 			status, _ := r.tree.Child(o.Path)
 			switch {
 			case o.Action == Halt:
-				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventExited, Reason: ExitNormal})
+				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventExited, Reason: ExitNormal, Restarts: r.alone(o.Path)})
 				return true, fmt.Sprintf("stop %s on %s", o.Path, node)
 			case status.Phase == PhaseRunning || status.Phase == PhaseStopping:
 			case o.NotBefore > r.now:
@@ -38,7 +38,7 @@ func (r *rig) obey(nodes []string) (bool, string) {
 					wake = o.NotBefore
 				}
 			default:
-				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventStarted, PID: 7})
+				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventStarted, PID: 7, Restarts: r.alone(o.Path)})
 				return true, fmt.Sprintf("start %s on %s", o.Path, node)
 			}
 		}
@@ -48,6 +48,14 @@ func (r *rig) obey(nodes []string) (bool, string) {
 	}
 	r.now = wake
 	return true, fmt.Sprintf("at %v", wake)
+}
+
+// alone is how often the child's node says it restarted the present life alone.
+func (r *rig) alone(path string) int {
+	if n := r.tree.byPath[path]; n != nil {
+		return n.life.Alone
+	}
+	return 0
 }
 
 // choose gives the node that was named, else the one before, else the one with

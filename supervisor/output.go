@@ -48,16 +48,27 @@ const (
 	CauseConfirmed  CauseKind = "confirmed"
 	CauseOrdered    CauseKind = "ordered"
 	CausePlacement  CauseKind = "placement"
+	CauseAutonomy   CauseKind = "autonomy" // a node alone, without a leader
 )
 
-// Budget is a restart window at a moment: Used of Max restarts in Period.
+// Budget is a restart window at a moment: Used of Max restarts in Period. Held
+// more are kept for nodes that were lent them and cannot be asked.
 type Budget struct {
 	Used   int           `json:"used"`
+	Held   int           `json:"held,omitempty"`
 	Max    int           `json:"max"`
 	Period time.Duration `json:"period"`
 }
 
-func (b Budget) String() string { return fmt.Sprintf("%d of %d in %v", b.Used, b.Max, b.Period) }
+func (b Budget) String() string {
+	if b.Held > 0 {
+		return fmt.Sprintf("%d of %d in %v (and %d held back for nodes that were cut off)", b.Used, b.Max, b.Period, b.Held)
+	}
+	return fmt.Sprintf("%d of %d in %v", b.Used, b.Max, b.Period)
+}
+
+// spent: the next failure escalates.
+func (b Budget) spent() bool { return b.Used+b.Held >= b.Max }
 
 // Decision is what Step concluded and why. It explains; Orders command.
 type Decision struct {
@@ -100,6 +111,8 @@ type Order struct {
 	Exclusive bool `json:"exclusive,omitempty"`
 	// Generation goes with the epoch: the pair is never used twice, and grows.
 	Generation uint64 `json:"generation,omitempty"`
+	// Local is what the node may do alone about the ends of this life.
+	Local *LocalBudget `json:"local,omitempty"`
 }
 
 // Request is a pending life that needs a node.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -99,9 +100,9 @@ func (r *rig) drawEpoch(rt *rapid.T, path string) Epoch {
 
 func (r *rig) drawEvent(rt *rapid.T) Input {
 	ev := ChildEvent{Path: r.drawPath(rt)}
-	ev.Epoch = r.drawEpoch(rt, ev.Path)
-	switch rapid.IntRange(0, 8).Draw(rt, "event") {
-	case 8:
+	ev.Epoch, ev.Restarts = r.drawEpoch(rt, ev.Path), r.alone(ev.Path)
+	switch rapid.IntRange(0, 10).Draw(rt, "event") {
+	case 10:
 		ev.Type = EventFenced
 	case 0:
 		ev.Type, ev.PID = EventSpawned, 5
@@ -113,6 +114,13 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 		ev.Type, ev.Detail = EventCrashed, "no such file"
 	case 5:
 		ev.Type = "heartbeat"
+	case 6, 7:
+		ev.Type = EventRestarted
+		ev.Restarts = rapid.IntRange(0, 6).Draw(rt, "restarts")
+		for range rapid.IntRange(0, ev.Restarts).Draw(rt, "ages") {
+			ev.Ages = append(ev.Ages, pauses.Draw(rt, "age"))
+		}
+		slices.SortFunc(ev.Ages, func(a, b time.Duration) int { return cmp.Compare(b, a) })
 	default:
 		ev.Type, ev.Reason, ev.Signal = EventExited, ExitKilled, "SIGKILL"
 	}
@@ -121,6 +129,7 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 
 func (r *rig) drawLoss(rt *rapid.T) Input {
 	in := NodeLost{Node: anyNode.Draw(rt, "node"), Reason: "silent", Restarted: rapid.Bool().Draw(rt, "restarted")}
+	in.Apart = rapid.Bool().Draw(rt, "apart")
 	in.Leased = !in.Restarted && rapid.Bool().Draw(rt, "leased")
 	if in.Fenced = !in.Restarted && !in.Leased && rapid.Bool().Draw(rt, "fenced"); in.Fenced {
 		return in
@@ -143,7 +152,7 @@ func (w *walk) drawReturn(rt *rapid.T) {
 		w.lost[node] = false
 		if rapid.Bool().Draw(rt, "restarted") {
 			in := w.drawLoss(rt).(NodeLost)
-			in.Node, in.Restarted, in.Leased = node, true, false
+			in.Node, in.Restarted, in.Leased, in.Fenced = node, true, false, false
 			_ = w.try(in)
 		}
 	}
@@ -197,6 +206,9 @@ func (r *rig) drawInput(rt *rapid.T) Input {
 	case 2, 3:
 		return r.drawLoss(rt)
 	case 4:
+		if rapid.Bool().Draw(rt, "back") {
+			return Returned{Node: anyNode.Draw(rt, "node"), Unreported: rapid.Bool().Draw(rt, "unreported")}
+		}
 		return Drain{Node: anyNode.Draw(rt, "node")}
 	case 5, 6, 7:
 		return r.drawVerb(rt)

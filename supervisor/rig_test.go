@@ -33,6 +33,8 @@ type rig struct {
 	charges map[string][]time.Duration
 	// lost are the nodes that were lost and whose lease may hold: nobody obeys there.
 	lost map[string]bool
+	// counts are the ends of each life that were answered with a charge.
+	counts map[Ref]int
 }
 
 // entry is one input as the log holds it.
@@ -48,7 +50,8 @@ func newRig(f failer, spec Spec) (*rig, error) {
 	}
 	r := &rig{
 		failer: f, tree: tree,
-		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration), lost: make(map[string]bool),
+		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration),
+		lost: make(map[string]bool), counts: make(map[Ref]int),
 	}
 	r.refresh()
 	return r, nil
@@ -276,6 +279,10 @@ func (r *rig) checkDecisions(ds []Decision, at Stamp) {
 // checkCharge counts the charges in the window anew, from the list of all.
 func (r *rig) checkCharge(d Decision) {
 	r.Helper()
+	if ev, ok := r.last.(ChildEvent); ok && ev.Type == EventRestarted {
+		r.checkMerged(d, ev)
+		return
+	}
 	charged := d.After.Used != d.Before.Used
 	if !charged && d.Verdict != VerdictEscalate {
 		return
@@ -286,7 +293,7 @@ func (r *rig) checkCharge(d Decision) {
 			used++
 		}
 	}
-	switch over := used >= d.Before.Max; {
+	switch over := used+d.Before.Held >= d.Before.Max; {
 	case used != d.Before.Used:
 		r.Fatalf("%s: %d charges in its window, not %d: %+v", d.Path, used, d.Before.Used, d)
 	case over != (d.Verdict == VerdictEscalate):
@@ -296,6 +303,42 @@ func (r *rig) checkCharge(d Decision) {
 	}
 	if charged {
 		r.charges[d.Path] = append(r.charges[d.Path], d.Time)
+		if ev, ok := r.last.(ChildEvent); ok && ev.Path == d.Path {
+			r.counts[Ref{ev.Path, ev.Epoch}]++
+		}
+	}
+}
+
+// checkMerged merges what a node did alone into the list of all charges: those of
+// the report that are new, each at its own time. A window that is full drops its
+// oldest.
+func (r *rig) checkMerged(d Decision, ev ChildEvent) {
+	r.Helper()
+	ref := Ref{ev.Path, ev.Epoch}
+	fresh := ev.Restarts - r.counts[ref]
+	if fresh <= 0 {
+		r.Fatalf("%+v is merged, and %d of its restarts were before", ev, r.counts[ref])
+	}
+	r.counts[ref] = ev.Restarts
+	var window []time.Duration
+	for _, c := range r.charges[d.Path] {
+		if c >= d.Time-d.Before.Period {
+			window = append(window, c)
+		}
+	}
+	if len(window) != d.Before.Used {
+		r.Fatalf("%s: %d charges in its window: %+v", d.Path, len(window), d)
+	}
+	for _, age := range ev.Ages[max(0, len(ev.Ages)-fresh):] {
+		if age <= d.Before.Period {
+			window = append(window, max(0, d.Time-age))
+		}
+	}
+	slices.Sort(window)
+	window = window[max(0, len(window)-d.Before.Max):]
+	r.charges[d.Path] = window
+	if got := r.tree.byPath[d.Path].window; !slices.Equal(got, window) || d.After.Used != len(window) {
+		r.Fatalf("%s: the window is %v, should be %v: %+v", d.Path, got, window, d)
 	}
 }
 
@@ -318,6 +361,9 @@ func (r *rig) checkTree() {
 		}
 		if n.worker() {
 			r.checkLife(n)
+		}
+		if (len(n.loans) > 0) != t.lenders[n] || len(n.tallies) > maxTallies || len(n.window) > MaxRestarts {
+			r.Fatalf("%s: %d loans, in the list: %v; %d tallies; %d charges", path, len(n.loans), t.lenders[n], len(n.tallies), len(n.window))
 		}
 		if n.life.Node != "" {
 			onNode[n.life.Node] = append(onNode[n.life.Node], path)

@@ -16,10 +16,12 @@ import (
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
 // The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= detail=()],
-// exit PATH, stopped PATH, fenced PATH, lose NODE [leased fenced restarted keep=(PATH,..)],
-// back NODE (it is not lost any more).
+// exit PATH, stopped PATH, fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
+// back NODE (it is not lost any more),
+// alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
+// returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
 // The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE.
-// The rest:     tree, at TIME, settle nodes=(..), status, orders NODE, why PATH,
+// The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
 // gone, stale (the last input again), late PATH (a crash of the life before), restore.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -94,7 +96,7 @@ func (s *script) command(d *datadriven.TestData, cmd string, args []datadriven.C
 	case "status":
 		return s.status()
 	case "orders":
-		return s.orders(a.first())
+		return s.orders(a.first(), a.has("lent"))
 	case "gone":
 		return fmt.Sprintf("%v\n", s.tree.Gone())
 	case "why":
@@ -122,20 +124,28 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 	case "place":
 		return Assign{Path: path, Epoch: s.epoch(path), Node: a[1].Key, Why: a.one("why")}
 	case "up":
-		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventStarted, PID: 7}
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventStarted, PID: 7, Restarts: s.alone(path)}
 	case "spawned":
-		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventSpawned, PID: 7}
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventSpawned, PID: 7, Restarts: s.alone(path)}
 	case "crash":
 		return s.crash(path, a)
 	case "late":
 		lives := s.lives[path]
 		return ChildEvent{Path: path, Epoch: lives[len(lives)-2], Type: EventExited, Reason: ExitError, Code: 1}
 	case "exit", "stopped":
-		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal}
+		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal, Restarts: s.alone(path)}
 	case "fenced":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventFenced}
 	case "lose":
 		return s.loss(path, a)
+	case "ended":
+		ev := s.crash(path, nil).(ChildEvent)
+		ev.Restarts, _ = strconv.Atoi(a[1].Key)
+		return ev
+	case "alone":
+		return s.restarted(path, a)
+	case "returned":
+		return Returned{Node: path, Unreported: a.has("unreported")}
 	case "drain":
 		return Drain{Node: path}
 	case "start":
@@ -168,7 +178,7 @@ func (s *script) epoch(path string) Epoch {
 }
 
 func (s *script) crash(path string, a arguments) Input {
-	ev := ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitError, Code: 1}
+	ev := ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitError, Code: 1, Restarts: s.alone(path)}
 	switch {
 	case a.one("detail") != "":
 		ev.Type, ev.Reason, ev.Code, ev.Detail = EventCrashed, "", 0, a.one("detail")
@@ -183,7 +193,7 @@ func (s *script) crash(path string, a arguments) Input {
 }
 
 func (s *script) loss(node string, a arguments) Input {
-	in := NodeLost{Node: node, Reason: "silent for 3s", Leased: a.has("leased")}
+	in := NodeLost{Node: node, Reason: "silent for 3s", Leased: a.has("leased"), Apart: a.has("apart")}
 	if in.Fenced = a.has("fenced"); in.Fenced || s.lost[node] {
 		in.Reason = "its lease has run out"
 	}
@@ -194,6 +204,23 @@ func (s *script) loss(node string, a arguments) Input {
 		in.Keep = append(in.Keep, Ref{path, s.epoch(path)})
 	}
 	return in
+}
+
+func (s *script) restarted(path string, a arguments) Input {
+	ev := ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventRestarted, Detail: "exit code 1"}
+	if a.has("late") {
+		lives := s.rig.lives[path]
+		ev.Epoch = lives[len(lives)-2]
+	}
+	ev.Restarts, _ = strconv.Atoi(a[1].Key)
+	for _, text := range a.all("ages") {
+		age, err := time.ParseDuration(text)
+		if err != nil {
+			s.Fatalf("%v", err)
+		}
+		ev.Ages = append(ev.Ages, age)
+	}
+	return ev
 }
 
 // input steps and prints what was concluded.
@@ -249,7 +276,7 @@ func (s *script) status() string {
 		if c.Restarts+c.Moves > 0 {
 			fmt.Fprintf(&out, ", restarts %d, moves %d", c.Restarts, c.Moves)
 		}
-		if c.Budget.Used > 0 {
+		if c.Budget.Used+c.Budget.Held > 0 {
 			fmt.Fprintf(&out, ", budget %v", c.Budget)
 		}
 		out.WriteString("\n")
@@ -257,7 +284,7 @@ func (s *script) status() string {
 	return out.String()
 }
 
-func (s *script) orders(node string) string {
+func (s *script) orders(node string, lent bool) string {
 	var out strings.Builder
 	for _, o := range s.tree.Orders(node) {
 		fmt.Fprintf(&out, "%s %s", o.Action, o.Path)
@@ -266,6 +293,9 @@ func (s *script) orders(node string) string {
 		}
 		if o.Exclusive {
 			out.WriteString(" exclusive")
+		}
+		if l := o.Local; lent && l != nil {
+			fmt.Fprintf(&out, ", alone %d, later %d in %v", l.Left, l.Share, l.Period)
 		}
 		if o.NotBefore > 0 {
 			fmt.Fprintf(&out, " not before %v", o.NotBefore)

@@ -29,6 +29,8 @@ type NodeState struct {
 	Down    Phase           `json:"down,omitempty"`
 	Begun   Epoch           `json:"begun,omitempty"`
 	Window  []time.Duration `json:"window,omitempty"`
+	Loans   []loan          `json:"loans,omitempty"`
+	Tallies []tally         `json:"tallies,omitempty"`
 	Life    life            `json:"life"`
 	History []Decision      `json:"history,omitempty"`
 	Spec    *ChildSpec      `json:"spec,omitempty"` // of leaving ones
@@ -55,7 +57,7 @@ func (t *Tree) State() State {
 }
 
 func (n *node) state() NodeState {
-	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Life: n.life, History: n.history}
+	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Loans: n.loans, Tallies: n.tallies, Life: n.life, History: n.history}
 }
 
 // leaving lists the children that left the spec, by path.
@@ -106,6 +108,9 @@ func FromState(s State) (*Tree, error) {
 // adopt gives a node its saved state and enters it into the indexes.
 func (t *Tree) adopt(n *node, ns NodeState) {
 	n.down, n.begun, n.window, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Life, ns.History
+	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
+		t.lenders[n] = true
+	}
 	t.index(n, "", n.life.Node)
 	t.countLeased(n.life, +1)
 	t.wait(n)

@@ -8,11 +8,12 @@ func (t *Tree) Name() string { return t.spec.Name }
 // Spec is what the tree was made from; not to be changed.
 func (t *Tree) Spec() Spec { return t.spec }
 
-// order is what n's node must make true for it now.
+// order is what n's node must make true for it now. Attempt is that of the life's
+// beginning: its node counts on from there.
 func (n *node) order() (string, Order, bool) {
 	l := &n.life
 	o := Order{
-		Ref: Ref{n.path, l.Epoch}, Program: n.spec.Program, StartReason: l.Start, Attempt: l.Restarts,
+		Ref: Ref{n.path, l.Epoch}, Program: n.spec.Program, StartReason: l.Start, Attempt: l.Restarts - l.Alone,
 		Exclusive: l.Exclusive, Generation: l.Generation,
 	}
 	switch {
@@ -24,6 +25,9 @@ func (n *node) order() (string, Order, bool) {
 		o.Action = Halt
 	default:
 		return "", Order{}, false
+	}
+	if l.Phase != PhaseStopping {
+		o.Local = n.lent()
 	}
 	return l.Node, o, true
 }

@@ -23,6 +23,8 @@ type Tree struct {
 	onNode map[string]map[*node]bool
 	// leased counts, per node, the exclusive lives that may have a process there.
 	leased map[string]int
+	// lenders are the children whose budget holds something back for a node.
+	lenders map[*node]bool
 	// stopping counts, per batch and subtree, the lives that have yet to end (see
 	// mayStart).
 	stopping map[batch]int
@@ -57,6 +59,9 @@ type node struct {
 	// window holds the times of the restarts charged to this child, oldest
 	// first; pruned when the next one is charged.
 	window []time.Duration
+	// loans and tallies are what nodes may have done to it alone; see alone.go.
+	loans   []loan
+	tallies []tally
 	// unsettled and ending count workers at or below this node that are not
 	// where they should stay, and whose life has yet to end.
 	unsettled, ending int
@@ -115,6 +120,8 @@ type life struct {
 	Moves    int `json:"moves,omitempty"`
 	// Crashes counts crashes in a row on one node.
 	Crashes int `json:"crashes,omitempty"`
+	// Alone counts the restarts of this life by its node alone, as far as it told.
+	Alone int `json:"alone,omitempty"`
 }
 
 // phaseRemoved ends a life whose child left the spec.
@@ -160,6 +167,7 @@ func empty(spec Spec) *Tree {
 		onNode:   make(map[string]map[*node]bool),
 		leased:   make(map[string]int),
 		stopping: make(map[batch]int),
+		lenders:  make(map[*node]bool),
 	}
 }
 
@@ -240,6 +248,8 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onAssign(in)
 	case NodeLost:
 		return t.onNodeLost(in)
+	case Returned:
+		return t.onReturned(in)
 	case Drain:
 		return t.onDrain(in)
 	case Start:
