@@ -32,6 +32,10 @@ type Agent struct {
 	held  []*entry // cannot be brought closer while out is full
 	seen  mark
 	lease lease
+	// alone: there has been no settled session for Config.Alone; parted is when there
+	// last was one, or when the agent began.
+	alone  bool
+	parted time.Time
 
 	ses      *session  // nil between two sessions
 	redialAt time.Time // when ses is nil
@@ -59,6 +63,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.timer = time.NewTimer(0)
 	defer a.timer.Stop()
 	a.adopt()
+	a.parted = time.Now()
 	a.dial(ctx)
 	for {
 		a.arm()
@@ -138,6 +143,9 @@ func (a *Agent) arm() {
 	for _, t := range a.leaseTimes() {
 		sooner(t)
 	}
+	if a.cfg.Alone > 0 && !a.alone && !a.settled() {
+		sooner(a.parted.Add(a.cfg.Alone))
+	}
 	if next.IsZero() {
 		a.timer.Stop()
 		return
@@ -149,6 +157,7 @@ func (a *Agent) arm() {
 func (a *Agent) onTime(ctx context.Context) {
 	now := time.Now()
 	a.lapse()
+	a.lookAlone(now)
 	a.table.wakeDue(now)
 	switch {
 	case a.ses != nil:
@@ -175,11 +184,11 @@ func (a *Agent) onEvent(e Event) {
 	case runner.Spawned:
 		l.pid = e.PID
 		if l.confirm {
-			a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventSpawned, PID: e.PID})
+			a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventSpawned, PID: e.PID, Restarts: l.alone.count})
 		}
 	case runner.Up:
 		l.pid, l.phase = e.PID, up
-		a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventStarted, PID: e.PID})
+		a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventStarted, PID: e.PID, Restarts: l.alone.count})
 	case runner.Exited, runner.Failed:
 		exit := exitOf(ref, e)
 		if e.Fenced || l.fenced {
@@ -191,7 +200,8 @@ func (a *Agent) onEvent(e Event) {
 
 // end records the end of a life and reports it.
 func (a *Agent) end(e *entry, l *life, exit supervisor.ChildEvent) {
-	l.phase, l.exit = ended, exit
+	exit.Restarts = l.alone.count
+	l.phase, l.exit, l.endedAt = ended, exit, time.Now()
 	a.log.Debug("life ended", "path", e.path, "epoch", l.epoch, "how", exit.Detail)
 	a.report(e, l)
 }
@@ -228,7 +238,7 @@ func (a *Agent) acked(seq uint64) {
 
 // reconcile brings children closer to their orders, some at a time.
 func (a *Agent) reconcile() {
-	settled := a.ses != nil && a.ses.settled
+	settled := a.settled()
 	now := time.Now()
 	for range maxActions {
 		e := a.table.next()
@@ -236,6 +246,10 @@ func (a *Agent) reconcile() {
 			return
 		}
 		acts, wake := plan(&e.child, settled, a.lease.tenure, now)
+		if a.alone && !settled {
+			more, at := planAlone(&e.child, now)
+			acts, wake = append(acts, more...), earlier(wake, at)
+		}
 		a.table.setWake(e, wake)
 		for _, act := range acts {
 			a.do(e, act)
@@ -257,6 +271,8 @@ func (a *Agent) do(e *entry, act action) {
 	switch act.verb {
 	case doStart:
 		a.start(e, ref)
+	case doAgain:
+		a.again(e, ref)
 	case doStop, doFence:
 		a.log.Info("stopping", "path", ref.Path, "epoch", ref.Epoch, "why", act.why)
 		e.life(ref.Epoch).stopping = true
@@ -265,16 +281,21 @@ func (a *Agent) do(e *entry, act action) {
 	case doReport:
 		a.report(e, e.life(ref.Epoch))
 	case doDisown:
-		a.end(e, a.table.begin(e, ref.Epoch), disown(ref, act.why))
+		l := a.table.begin(e, ref.Epoch)
+		l.disowned = true
+		a.end(e, l, disown(ref, act.why))
 	case doForget:
 		a.table.forget(e, ref.Epoch)
 	}
 }
 
-// start begins a life. From here on its epoch is never begun again.
+// start begins a life. From here on only again begins its epoch again.
 func (a *Agent) start(e *entry, ref supervisor.Ref) {
-	o := e.order(ref.Epoch)
-	l := a.table.begin(e, ref.Epoch)
+	a.launch(e, a.table.begin(e, ref.Epoch), ref, e.order(ref.Epoch))
+}
+
+// launch begins a process of a life as an order says.
+func (a *Agent) launch(e *entry, l *life, ref supervisor.Ref, o *order) {
 	p := o.program
 	if p == nil {
 		a.end(e, l, refused(ref, "cannot start: the order has no program"))
@@ -283,7 +304,7 @@ func (a *Agent) start(e *entry, ref supervisor.Ref) {
 	l.exclusive = o.exclusive
 	l.confirm = p.MinUptime > 0 || p.Probe != nil
 	env := environment(a.cfg.Env, a.cfg.Node.Name, ref, o)
-	if err := a.cfg.Runner.Start(Launch{Ref: ref, Program: p, Env: env, Exclusive: o.exclusive}); err != nil {
+	if err := a.cfg.Runner.Start(Launch{Ref: ref, Program: p, Env: env, Exclusive: o.exclusive, Restarts: l.alone.count}); err != nil {
 		a.end(e, l, refused(ref, err.Error()))
 	}
 }
@@ -300,10 +321,16 @@ func (a *Agent) flush() {
 		s.greeted = true
 		up.Hello = &link.Hello{Node: a.cfg.Node, Lives: a.table.inventory()}
 	default:
-		up.Events, up.Seq = a.out.take(link.MaxEvents)
+		// What happened is told once the orders are known: until then the node may be
+		// alone, and answer the end of a life itself.
+		if s.settled {
+			up.Events, up.Seq = a.out.take(link.MaxEvents, time.Now())
+			up.Obeyed = !s.obeyed && a.out.drained()
+			s.obeyed = s.obeyed || up.Obeyed
+		}
 		up.Pong, s.pong = s.pong, 0
 		up.Renew = a.renewal()
-		if up.Events == nil && up.Pong == 0 && up.Renew == 0 {
+		if up.Events == nil && up.Pong == 0 && up.Renew == 0 && !up.Obeyed {
 			return
 		}
 	}

@@ -44,8 +44,8 @@ func still(t *testing.T) (*Agent, *notes) {
 func TestStrangeEvents(t *testing.T) {
 	a, n := still(t)
 	a.onEvent(Event{Key: "not ours", Kind: runner.Exited})
-	if len(a.out.events) != 0 {
-		t.Errorf("told: %+v", a.out.events)
+	if len(a.out.items) != 0 {
+		t.Errorf("told: %+v", a.out.items)
 	}
 	// A life that nobody ordered is reported, and stopped.
 	a.onEvent(Event{Key: "a@1", Kind: runner.Up, PID: 7})
@@ -58,8 +58,8 @@ func TestStrangeEvents(t *testing.T) {
 		a.onEvent(Event{Key: "a@1", Kind: runner.Exited, PID: 7, Code: 1})
 	}
 	a.onEvent(Event{Key: "a@1", Kind: runner.Up, PID: 7})
-	if len(a.out.events) != 2 || a.out.events[1].Type != supervisor.EventExited {
-		t.Errorf("told: %+v", a.out.events)
+	if len(a.out.items) != 2 || a.out.items[1].Type != supervisor.EventExited {
+		t.Errorf("told: %+v", a.out.items)
 	}
 }
 
@@ -89,8 +89,8 @@ func TestEndsAfterTheEndAreNotTold(t *testing.T) {
 	}
 	close(n.events)
 	for range 400 {
-		if err := a.wait(ctx); err != nil || len(a.out.events) != 0 {
-			t.Fatalf("told: %+v, %v", a.out.events, err)
+		if err := a.wait(ctx); err != nil || len(a.out.items) != 0 {
+			t.Fatalf("told: %+v, %v", a.out.items, err)
 		}
 	}
 }

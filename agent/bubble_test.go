@@ -66,14 +66,14 @@ func (p *peer) next() link.Up {
 	return link.Up{}
 }
 
-// check holds for every message: events are numbered without a gap.
+// check holds for every message: the numbers of events grow, one by one or more.
 func (p *peer) check(up link.Up) {
 	p.t.Helper()
 	n := uint64(len(up.Events))
 	if n > link.MaxEvents {
 		p.t.Fatalf("%d events in one message", n)
 	}
-	if n > 0 && p.seq != 0 && up.Seq-n != p.seq {
+	if n > 0 && p.seq != 0 && up.Seq-n < p.seq {
 		p.t.Fatalf("%d events up to %d follow number %d", n, up.Seq, p.seq)
 	}
 	if n > 0 {

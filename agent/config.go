@@ -35,6 +35,9 @@ type Launch struct {
 	Program *supervisor.Program
 	// Exclusive lives run only until the moment that Hold names.
 	Exclusive bool
+	// Restarts is how often the node restarted this life alone: a table may be asked
+	// to begin a life again, with more of them, once its process has ended.
+	Restarts int
 	// Env is KEY=VALUE, sorted, one entry for each key.
 	Env []string
 }
@@ -83,6 +86,9 @@ type Config struct {
 	// well above the period of the leader's pings. 0 = never: the link itself
 	// must then notice a dead peer.
 	Silence time.Duration
+	// Alone is how long there must be no settled session before the agent restarts
+	// children alone, within the budgets of their orders. 0 = never.
+	Alone time.Duration
 	// Seed makes the jitter of the pauses repeatable; give each node its own.
 	Seed uint64
 
@@ -112,7 +118,7 @@ func (c *Config) Validate() error {
 		return errors.New("cannot use agent config: Runner is missing")
 	case c.Dial == nil:
 		return errors.New("cannot use agent config: Dial is missing")
-	case c.Redial < 0 || c.DialTimeout < 0 || c.SendTimeout < 0 || c.Silence < 0:
+	case c.Redial < 0 || c.DialTimeout < 0 || c.SendTimeout < 0 || c.Silence < 0 || c.Alone < 0:
 		return errors.New("cannot use agent config: a time is negative")
 	}
 	return c.Lease.check()

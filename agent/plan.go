@@ -37,6 +37,10 @@ type life struct {
 	seq  uint64
 	// pending: exit is not acknowledged yet.
 	pending bool
+	endedAt time.Time
+	// disowned: it did not run here.
+	disowned bool
+	alone    alone
 }
 
 // order is what the leader wants of one life.
@@ -54,6 +58,9 @@ type order struct {
 	exclusive bool
 	// generation goes with the epoch, for the resources that the program uses.
 	generation uint64
+	// local is what the node may do alone about ends of this life, since when.
+	local *supervisor.LocalBudget
+	since time.Time
 }
 
 // child is all that the agent knows of one path. Lives and orders stand in
@@ -98,6 +105,7 @@ type verb int
 
 const (
 	doStart  verb = iota // begin the life
+	doAgain              // begin another process of the life, without a leader
 	doStop               // stop the life
 	doFence              // stop the life for want of a lease
 	doReport             // report the exit of a life that ended here
@@ -106,7 +114,7 @@ const (
 )
 
 func (v verb) String() string {
-	return [...]string{"start", "stop", "fence", "report", "disown", "forget"}[v]
+	return [...]string{"start", "start again", "stop", "fence", "report", "disown", "forget"}[v]
 }
 
 // action is one step towards the orders, and why.

@@ -251,7 +251,7 @@ func TestOutbox(t *testing.T) {
 	}
 	take := func(limit int, seq uint64, want ...int) {
 		t.Helper()
-		if got, last := o.take(limit); last != seq || !slices.Equal(pids(got), want) {
+		if got, last := o.take(limit, epochZero); last != seq || !slices.Equal(pids(got), want) {
 			t.Fatalf("took %v up to %d, want %v up to %d", pids(got), last, want, seq)
 		}
 	}
@@ -261,7 +261,7 @@ func TestOutbox(t *testing.T) {
 	}
 	take(3, 7, 5, 6, 7)
 	o.rewind()
-	kept, _ := o.take(1)
+	kept, _ := o.take(1, epochZero)
 	o.ack(3)
 	if kept[0].PID != 3 { // a writer may still be busy with it
 		t.Fatalf("what was taken became %v", kept)
@@ -274,8 +274,8 @@ func TestOutbox(t *testing.T) {
 	o.ack(9) // more than was sent in this session
 	take(5, 10, 10)
 	take(5, 0)
-	if gone := pids(o.ack(1 << 60)); !slices.Equal(gone, []int{10}) || o.last() != 10 {
-		t.Fatalf("acknowledged: %v, last is %d", gone, o.last())
+	if gone := pids(o.ack(1 << 60)); !slices.Equal(gone, []int{10}) || o.last != 10 {
+		t.Fatalf("acknowledged: %v, last is %d", gone, o.last)
 	}
 }
 

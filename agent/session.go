@@ -48,6 +48,7 @@ type session struct {
 	open    bool      // there is a link
 	greeted bool      // Hello was given to the writer
 	settled bool      // a Full arrived: the orders are the whole
+	obeyed  bool      // Obeyed was given to the writer
 	bye     bool      // Bye was given to the writer
 	writing bool
 	since   time.Time // of the write

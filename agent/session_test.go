@@ -154,6 +154,9 @@ func TestRefusedNodeTriesSlowly(t *testing.T) {
 func TestPingIsAnsweredAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, n *node) {
 		p := n.run().connect(3, 3)
+		if up := p.next(); !up.Obeyed {
+			t.Errorf("with its orders: %+v", up)
+		}
 		begun := time.Now()
 		p.send(link.Down{Ping: 17}) // whatever its term
 		if up := p.next(); up.Pong != 17 || !time.Now().Equal(begun) {

@@ -86,6 +86,9 @@ func (t *table) put(in link.Order, now time.Time) {
 	}
 	o.halt, o.program, o.reason, o.attempt = in.Action == supervisor.Halt, in.Program, in.StartReason, in.Attempt
 	o.exclusive, o.generation = in.Exclusive, in.Generation
+	if !same(o.local, in.Local) {
+		o.local, o.since = in.Local, now
+	}
 	// An exit that is still on its way answers this order too.
 	l := e.life(in.Epoch)
 	if l != nil {
@@ -93,6 +96,11 @@ func (t *table) put(in link.Order, now time.Time) {
 	}
 	o.answered = l != nil && l.phase == ended && l.pending
 	t.touch(e)
+}
+
+// same: the order brings the budget that was here before.
+func same(a, b *supervisor.LocalBudget) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // drop removes one order.

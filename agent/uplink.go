@@ -39,8 +39,11 @@ func (a *Agent) onEnded(why error) {
 	if a.ses.why != nil {
 		why = a.ses.why
 	}
-	a.ses = nil
 	now := time.Now()
+	if a.ses.settled {
+		a.parted = now
+	}
+	a.ses = nil
 	var no refusal
 	switch {
 	case errors.As(why, &no):
@@ -110,7 +113,7 @@ func (a *Agent) obey(d *link.Down, at mark) {
 	exclusive := slices.ContainsFunc(d.Orders, func(o link.Order) bool { return o.Exclusive })
 	a.lease.wanted = exclusive || !d.Full && a.lease.wanted
 	if d.Full {
-		a.ses.settled, a.tries = true, 0
+		a.ses.settled, a.tries, a.alone = true, 0, false
 		a.table.replace(d.Orders, now)
 		return
 	}
@@ -156,7 +159,7 @@ func (a *Agent) sayBye() (done bool) {
 	case !s.writing && !s.closing():
 		s.bye = true
 		up := link.Up{Bye: true, Holds: len(a.cfg.Runner.Live()) > 0}
-		up.Events, up.Seq = a.out.take(link.MaxEvents)
+		up.Events, up.Seq = a.out.take(link.MaxEvents, time.Now())
 		s.give(up)
 	}
 	return false

@@ -115,7 +115,7 @@ func (n *Node) open(dir string, c Config) error {
 	times := cluster.TimesOf(n.settings.Profile)
 	n.agent, err = agent.New(agent.Config{
 		Node: n.self, Runner: agent.Adapter(n.runner), Dial: n.cluster.Connect,
-		Silence: times.Hush(), Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence},
+		Silence: times.Hush(), Alone: times.Alone, Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence},
 		Seed: n.self.BootSeq, End: n.endChildren, Logger: n.log.With("part", "agent"),
 	})
 	if err != nil {

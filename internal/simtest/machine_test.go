@@ -186,7 +186,7 @@ func (p *process) run() {
 	times := cluster.TimesOf(s.opt.profile)
 	p.procs = &procTable{Table: s.procs.Table(p.m.name)}
 	a, err := agent.New(agent.Config{
-		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(),
+		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(), Alone: times.Alone,
 		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: s.clock,
 		Seed: s.opt.seed + p.m.seq, Logger: s.log.With("node", p.m.name+"."+p.boot, "part", "agent"),
 	})

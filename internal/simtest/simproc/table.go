@@ -80,7 +80,7 @@ func (t *Table) Start(l agent.Launch) error {
 		return errors.New("cannot start: no command is given")
 	}
 	p := &process{grace: cmp.Or(l.Program.Grace, supervisor.DefaultGrace)}
-	p.log, p.script, p.pid = t.world.begin(t.node, l.Ref, l.Env)
+	p.log, p.script, p.pid = t.world.begin(t.node, l)
 	p.script.UpAfter = max(p.script.UpAfter, l.Program.MinUptime)
 	t.lives[key] = p
 	t.after(key, p, p.script.Latency, func() { t.execute(key, p) })
@@ -119,6 +119,17 @@ func (t *Table) Kill(path, signal string) (found bool) {
 		}
 	}
 	return found
+}
+
+// Exit ends the running lives of path by their own, with a code.
+func (t *Table) Exit(path string, code int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(t.lives)) {
+		if p := t.lives[key]; p.log.Path == path && p.running {
+			t.exit(key, p, code, "")
+		}
+	}
 }
 
 // KillAll is the death of the node: everything ends and nobody is told. The

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/selfware/selfware/agent"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -39,6 +40,7 @@ type Life struct {
 	supervisor.Ref
 	Node  string
 	Env   []string
+	Alone int       // how often its node had restarted it alone
 	Begun time.Time // when the agent asked for it
 	Start time.Time // when it executed; zero: never
 	End   time.Time // zero: it runs
@@ -94,15 +96,16 @@ func (w *World) Running() []Life {
 	return slices.DeleteFunc(w.Lives(), func(l Life) bool { return !l.End.IsZero() })
 }
 
-// Repeats lists the lives whose epoch was begun more than once.
+// Repeats lists the lives whose epoch was begun more than once. The node that began
+// it may begin it again alone, and counts how often.
 func (w *World) Repeats() []Life {
-	seen := make(map[supervisor.Ref]bool)
+	seen := make(map[supervisor.Ref]Life)
 	var out []Life
 	for _, l := range w.Lives() {
-		if seen[l.Ref] {
+		if last, ok := seen[l.Ref]; ok && (last.Node != l.Node || l.Alone != last.Alone+1) || !ok && l.Alone != 0 {
 			out = append(out, l)
 		}
-		seen[l.Ref] = true
+		seen[l.Ref] = l
 	}
 	return out
 }
@@ -130,7 +133,8 @@ func overlap(a, b *Life) bool {
 
 // begin logs a new life and returns its script: its own copy, with the crash
 // that is its turn already in it.
-func (w *World) begin(node string, ref supervisor.Ref, env []string) (*Life, Script, int) {
+func (w *World) begin(node string, launch agent.Launch) (*Life, Script, int) {
+	ref := launch.Ref
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, ok := w.scripts[ref.Path]
@@ -142,7 +146,7 @@ func (w *World) begin(node string, ref supervisor.Ref, env []string) (*Life, Scr
 	}
 	w.begun[ref.Path]++
 	w.pid++
-	l := &Life{Ref: ref, Node: node, Env: slices.Clone(env), Begun: time.Now()}
+	l := &Life{Ref: ref, Node: node, Env: slices.Clone(launch.Env), Alone: launch.Restarts, Begun: time.Now()}
 	w.lives = append(w.lives, l)
 	return l, s, w.pid
 }
