@@ -17,6 +17,7 @@ const hashEvery = 8
 // counts shows that a run was not empty.
 type counts struct {
 	elections, losses, moves, restarts, escalations, failures int
+	alone                                                     int // restarts that a node made alone, as told
 	compared                                                  int // hashes that had another to compare with
 	records                                                   int
 }
@@ -28,13 +29,14 @@ func (c *counts) add(d counts) {
 	c.restarts += d.restarts
 	c.escalations += d.escalations
 	c.failures += d.failures
+	c.alone += d.alone
 	c.compared += d.compared
 	c.records += d.records
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d elections, %d nodes lost, %d moves, %d restarts, %d escalations, %d trees failed, %d records, %d hashes compared",
-		c.elections, c.losses, c.moves, c.restarts, c.escalations, c.failures, c.records, c.compared)
+	return fmt.Sprintf("%d elections, %d nodes lost, %d moves, %d restarts (told by %d nodes that were alone), %d escalations, %d trees failed, %d records, %d hashes compared",
+		c.elections, c.losses, c.moves, c.restarts, c.alone, c.escalations, c.failures, c.records, c.compared)
 }
 
 // oracle watches a cluster from outside.
@@ -180,6 +182,9 @@ func (o *oracle) decision(d *supervisor.Decision) {
 			o.counts.failures++
 		}
 	}
+	if d.Cause.Kind == supervisor.CauseAutonomy {
+		o.counts.alone++
+	}
 	w := o.windows[d.Path]
 	if w == nil {
 		w = &window{}
@@ -197,7 +202,7 @@ func (o *oracle) decision(d *supervisor.Decision) {
 func renews(d *supervisor.Decision) bool {
 	switch d.Cause.Kind {
 	case supervisor.CauseCrash, supervisor.CauseExit, supervisor.CausePlacement, supervisor.CauseConfirmed,
-		supervisor.CauseOrdered:
+		supervisor.CauseOrdered, supervisor.CauseAutonomy:
 		return false
 	case supervisor.CauseNodeLost, supervisor.CauseDrain: // only what a group took along
 		return strings.Contains(d.Sentence, "restarts because of")
@@ -233,6 +238,7 @@ func (o *oracle) forget(sentence string) {
 type window struct {
 	charges  []time.Duration
 	mayBeNew bool // since the last charge
+	merged   bool // some charges are older than the stream tells
 	renewed  supervisor.Stamp
 }
 
@@ -245,19 +251,32 @@ func (w *window) take(d *supervisor.Decision) error {
 	w.charges = slices.DeleteFunc(w.charges, func(at time.Duration) bool { return at < d.Time-d.Before.Period })
 	switch n := len(w.charges); {
 	case d.Before.Used == n:
-	case d.Before.Used < n && w.mayBeNew:
+	case d.Before.Used < n && (w.mayBeNew || w.merged):
 		w.charges = w.charges[n-d.Before.Used:]
 	default:
 		return fmt.Errorf("it says %d restarts in %v, the stream tells of %d", d.Before.Used, d.Before.Period, n)
 	}
 	w.mayBeNew = false
+	if d.Cause.Kind == supervisor.CauseAutonomy {
+		w.merge(d)
+		return nil
+	}
 	switch {
 	case charged && (d.After.Used != d.Before.Used+1 || d.After.Used > d.After.Max):
 		return fmt.Errorf("charged from %v to %v", d.Before, d.After)
-	case !charged && d.Before.Used < d.Before.Max:
+	case !charged && d.Before.Used+d.Before.Held < d.Before.Max:
 		return fmt.Errorf("escalated at %v", d.Before)
 	case charged:
 		w.charges = append(w.charges, d.Time)
 	}
 	return nil
+}
+
+// merge takes what a node did alone: some charges, none later than now, and with as
+// many as the budget has the window drops older ones.
+func (w *window) merge(d *supervisor.Decision) {
+	w.merged = true
+	for range d.After.Used - d.Before.Used {
+		w.charges = append(w.charges, d.Time)
+	}
 }

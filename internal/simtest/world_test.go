@@ -275,6 +275,15 @@ func (s *sim) status(path string) (st supervisor.Status, ok bool) {
 	return st, ok
 }
 
+// viewTree reads a tree, if there is one of that name.
+func (s *sim) viewTree(name string, look func(*supervisor.Tree)) {
+	s.view(func(v fsm.View) {
+		if t := v.Tree(name); t != nil {
+			look(t)
+		}
+	})
+}
+
 // treeStatus is empty if there is no such tree.
 func (s *sim) treeStatus(name string) (st supervisor.TreeStatus) {
 	s.view(func(v fsm.View) {
