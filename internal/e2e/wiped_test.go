@@ -10,9 +10,16 @@ import (
 	"github.com/selfware/selfware/api"
 )
 
-// TestWipedDiskJoinsAnew loses a voter's disk: a fresh data dir of the same name
-// on the same address is a new node, and takes the old one's vote.
-func TestWipedDiskJoinsAnew(t *testing.T) {
+// TestRegressions are faults that other systems had, by the names they are known
+// under.
+func TestRegressions(t *testing.T) {
+	t.Run("tigerbeetle-lost-disk", wipedDiskJoinsAnew)
+}
+
+// wipedDiskJoinsAnew loses a voter's disk: a fresh data dir of the same name on the
+// same address is a new node, and takes the old one's vote. (What is left of a disk
+// that is half wiped is refused: TestHalfADataDir in package node.)
+func wipedDiskJoinsAnew(t *testing.T) {
 	c := startCluster(t, 27, 3, "fast")
 	c.apply(goodTree)
 	p := c.nodes[2]
