@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/selfware/selfware/fsm"
@@ -34,6 +35,7 @@ func TestNoGrantInQuarantine(t *testing.T) {
 			}
 			l.renew(s, at)
 			time.Sleep(n.times.Renew)
+			synctest.Wait()
 		}
 		if waited := time.Since(restored); <-granted == 0 || waited < n.times.W() {
 			l.t.Errorf("a lease was granted %v after the restore, W is %v", waited, n.times.W())
