@@ -15,6 +15,7 @@
 //   - packets that arrive twice or late (SetPackets); a cut of one class of traffic only (Classify, CutClass);
 //   - Reset (both ends of a stream are told), HalfOpen (one end is), PowerOff (the machine is gone: nobody is told,
 //     and nobody answers);
+//   - CrashKeeping: as Crash, but another process holds the port, so that dials wait for the next one;
 //   - Crash (the process is gone, the kernel is not): its connections close, so peers read EOF after the latency,
 //     its ports refuse, its packets go nowhere.
 //

@@ -1,6 +1,9 @@
 package simnet
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Classify names the class of traffic of a port, of a stream by what its dialling end
 // writes first; before that, first is nil. The empty class is of what has none.
@@ -108,4 +111,43 @@ func (h *Host) PowerOff() {
 		}
 	}
 	h.n.wakeAll()
+}
+
+// CrashKeeping is Crash of a process whose port for streams somebody else on the
+// machine holds open: who dials it is let in, and answered once a new process listens.
+func (h *Host) CrashKeeping(port uint16) {
+	h.n.mu.Lock()
+	for at, l := range h.n.listeners {
+		if l.host == h && at.Port() == port && !h.gone {
+			keeper := &Host{n: h.n, ip: h.ip, addr: h.addr, keeps: true}
+			h.n.listeners[at] = &listener{host: keeper, at: at, backlog: l.backlog, done: make(chan struct{})}
+			close(l.done)
+		}
+	}
+	h.n.mu.Unlock()
+	h.Crash()
+}
+
+// inherit gives a process the port that was kept for it, and who waits at it. The
+// caller holds mu.
+func (h *Host) inherit(l *listener) *listener {
+	next := &listener{host: h, at: l.at, backlog: l.backlog, done: make(chan struct{})}
+	h.n.listeners[l.at] = next
+	for c := range h.n.conns {
+		if c.host == l.host {
+			c.host = h
+		}
+	}
+	return next
+}
+
+// Release closes the ports that are kept for an address: their keeper has died.
+func (n *Net) Release(addr string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range maps.Clone(n.listeners) {
+		if l.host.keeps && l.host.addr == addr {
+			l.close()
+		}
+	}
 }

@@ -17,6 +17,8 @@ type Host struct {
 	ip   netip.Addr
 	addr string
 	gone bool // crashed; guarded by n.mu
+	// keeps: it stands for who holds a port for the next process.
+	keeps bool
 }
 
 // Host returns a new process at the address, an IP such as "10.0.0.1". It panics on anything else.
@@ -88,6 +90,9 @@ func (h *Host) listen(port int) (*listener, error) {
 	at := netip.AddrPortFrom(h.ip, uint16(port))
 	if h.gone {
 		return nil, opError("listen", at, net.ErrClosed)
+	}
+	if l := h.n.listeners[at]; l != nil && l.host.keeps {
+		return h.inherit(l), nil
 	}
 	if h.n.listeners[at] != nil {
 		return nil, opError("listen", at, os.NewSyscallError("bind", syscall.EADDRINUSE))
