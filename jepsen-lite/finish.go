@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/selfware/selfware/jepsen-lite/history"
+	"github.com/selfware/selfware/jepsen-lite/lab"
 	"github.com/selfware/selfware/jepsen-lite/offline"
 )
 
@@ -20,6 +21,7 @@ func (t *tester) finish(ctx context.Context) error {
 		t.say("%v", err) // what was not read is missing, and found so
 	}
 	t.converge(ctx)
+	voters := t.voters(ctx)
 	for _, n := range t.lab.Nodes() {
 		t.run.Nodes = append(t.run.Nodes, n.Name())
 	}
@@ -32,7 +34,7 @@ func (t *tester) finish(ctx context.Context) error {
 			return fmt.Errorf("cannot end %s: %w", n.Name(), err)
 		}
 	}
-	log, err := t.disks()
+	log, err := t.disks(voters)
 	if err != nil {
 		return err
 	}
@@ -42,12 +44,28 @@ func (t *tester) finish(ctx context.Context) error {
 	)
 }
 
-// disks copies the nodes' raft folders and reads the copies. Those of nodes that
-// left are of no account.
-func (t *tester) disks() (history.Log, error) {
+// voters are the nodes that have the log: the others run children only. Nil if
+// nobody says.
+func (t *tester) voters(ctx context.Context) map[string]bool {
+	s, err := lab.Status(ctx, t.lab)
+	if err != nil {
+		t.say("%v", err)
+		return nil
+	}
+	voters := make(map[string]bool)
+	for _, n := range s.Nodes {
+		if n.Voter {
+			voters[n.Name] = true
+		}
+	}
+	return voters
+}
+
+// disks copies the raft folders of the voters and reads the copies.
+func (t *tester) disks(voters map[string]bool) (history.Log, error) {
 	dirs := make(map[string]string)
 	for _, n := range t.lab.Nodes() {
-		if n.Left() {
+		if n.Left() || voters != nil && !voters[n.Name()] {
 			continue
 		}
 		to := filepath.Join(t.dir, dataDir, n.Name())
