@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
@@ -26,13 +27,8 @@ func (t *tester) finish(ctx context.Context) error {
 		t.run.Nodes = append(t.run.Nodes, n.Name())
 	}
 	t.run.Killed = history.Now()
-	for _, n := range t.lab.Nodes() {
-		if _, err := n.Keeper(); err != nil {
-			continue // it is down
-		}
-		if err := n.Kill(); err != nil {
-			return fmt.Errorf("cannot end %s: %w", n.Name(), err)
-		}
+	if err := t.killAll(); err != nil {
+		return err
 	}
 	log, err := t.disks(voters)
 	if err != nil {
@@ -42,6 +38,20 @@ func (t *tester) finish(ctx context.Context) error {
 		t.ops.Close(), t.faults.Close(), t.seen.Close(), t.samples.Close(), t.witness.Close(),
 		history.Save(t.dir, history.FileLog, log), history.Save(t.dir, history.FileRun, t.run),
 	)
+}
+
+// killAll ends all nodes at once, or those that are left would go on writing.
+func (t *tester) killAll() error {
+	nodes := t.lab.Nodes()
+	errs := make([]error, len(nodes))
+	var all sync.WaitGroup
+	for i, n := range nodes {
+		if _, err := n.Keeper(); err == nil { // else it is down
+			all.Go(func() { errs[i] = n.Kill() })
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // voters are the nodes that have the log: the others run children only. Nil if
