@@ -34,6 +34,7 @@ type contact struct {
 	touch   time.Time
 	bye     bool
 	holds   bool // with bye: children of it may be left
+	returns bool // with bye: it comes back at once, and its children run on meanwhile
 	probing bool
 	since   time.Time // of the session
 	sum     link.Sum  // what its replica remembers, see checksum
@@ -103,7 +104,7 @@ func (l *leader) onNews(m sessionNews) {
 	c.heard = time.Now()
 	l.vitals.Store(id, vital{c.since, m.up.Applied})
 	if m.up.Bye {
-		c.bye, c.holds = true, m.up.Holds
+		c.bye, c.holds, c.returns = true, m.up.Holds, m.up.Returns
 	}
 	if m.up.Renew != 0 {
 		l.ask(m)
@@ -316,6 +317,7 @@ type sign struct {
 	bye     bool
 	empty   bool          // with bye: no child of it is left
 	refused bool          // no process of it is left
+	returns bool          // with bye: it comes back at once
 	gossip  gossip.State  // empty: gossip does not know it
 	dead    time.Duration // how long gossip has held it for dead
 }
@@ -327,6 +329,8 @@ func judge(t Times, s sign) (reason string, lost bool) {
 	// alive by gossip, so that moment is waited for.
 	dead := (s.gossip == gossip.Dead || s.gossip == gossip.Left) && (s.session || s.dead >= t.Grace)
 	switch {
+	case s.returns && s.gone > 0 && s.gone < t.Return:
+		return "", false // its children run on, and its silence is no surprise
 	case s.bye && s.gone > 0:
 		return "its agent has ended", true
 	case s.gone >= t.Grace && !s.session:
@@ -362,6 +366,7 @@ func (l *leader) signs() map[string]sign {
 	for id, c := range l.contacts {
 		s := sign{
 			session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye, empty: c.bye && !c.holds, refused: c.refused,
+			returns: c.returns,
 		}
 		if !c.gone.IsZero() {
 			s.gone = max(1, now.Sub(c.gone))

@@ -33,6 +33,8 @@ func TestJudge(t *testing.T) {
 		{"gone, and back", sign{gone: times.Grace, session: true}, ""},
 		{"goodbye, still there", sign{bye: true, session: true}, ""},
 		{"goodbye, and gone", sign{bye: true, gone: 1}, "its agent has ended"},
+		{"comes back, and is silent", sign{bye: true, returns: true, gone: times.Return - 1, silent: times.Silence, gossip: gossip.Dead, dead: time.Minute}, ""},
+		{"does not come back", sign{bye: true, returns: true, gone: times.Return}, "its agent has ended"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
