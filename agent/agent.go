@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/selfware/selfware/link"
@@ -42,6 +43,7 @@ type Agent struct {
 	tries    int       // failed since the last settled session
 	freeAt   time.Time // of the last redial without a pause
 	timer    *time.Timer
+	returns  atomic.Bool // set from outside, before ctx of Run ends
 }
 
 // New returns an agent that Run starts.
@@ -50,11 +52,17 @@ func New(c Config) (*Agent, error) {
 		return nil, err
 	}
 	c.fill()
-	return &Agent{
+	a := &Agent{
 		cfg: c, log: c.Logger, table: newTable(),
 		rng: rand.New(rand.NewPCG(c.Seed, 0x5e1f)),
-	}, nil
+	}
+	a.adopt()
+	return a, nil
 }
+
+// Return makes the end of Run one that is announced to be short: Config.End is not
+// called, and Bye says that the children run on until the next agent is there.
+func (a *Agent) Return() { a.returns.Store(true) }
 
 // Run does the node's duty until ctx ends; it then calls Config.End, says Bye,
 // waits for its own goroutines and returns nil. It returns an error if the process table ends
@@ -62,14 +70,13 @@ func New(c Config) (*Agent, error) {
 func (a *Agent) Run(ctx context.Context) error {
 	a.timer = time.NewTimer(0)
 	defer a.timer.Stop()
-	a.adopt()
 	a.parted = time.Now()
 	a.dial(ctx)
 	for {
 		a.arm()
 		err := a.wait(ctx)
 		if err != nil || ctx.Err() != nil {
-			if a.cfg.End != nil {
+			if a.cfg.End != nil && !a.returns.Load() {
 				a.cfg.End()
 			}
 			a.leave()
@@ -113,15 +120,19 @@ func (a *Agent) wait(ctx context.Context) error {
 	return nil
 }
 
-// adopt takes over what the process table holds already.
+// adopt takes over what the process table holds already, from an agent before
+// this one. What that one still had to report is said again: said twice, it
+// changes nothing.
 func (a *Agent) adopt() {
 	for _, l := range a.cfg.Runner.Live() {
 		e := a.table.get(l.Path)
 		own := a.table.begin(e, l.Epoch)
 		own.pid = l.PID
+		ev := supervisor.ChildEvent{Path: l.Path, Epoch: l.Epoch, Type: supervisor.EventSpawned, PID: l.PID}
 		if l.Up {
-			own.phase = up
+			own.phase, ev.Type = up, supervisor.EventStarted
 		}
+		a.out.add(ev)
 	}
 }
 

@@ -46,8 +46,12 @@
 //   - A leader that orders more than 262,144 lives: session lost, and said so.
 //   - The agent ends: it says Bye, within one second, and returns. Its children
 //     are the runner's, which ends them.
+//   - The agent is to be replaced (Return): its Bye says that it returns at once, and
+//     its children run on.
 //   - The agent is killed: the next one begins with what the process table says
-//     is alive and numbers its events from 1 under a new Boot.
+//     is alive, reports again what is up, and numbers its events from 1 under a new
+//     Boot. A life that ended meanwhile is in its inventory still, so that its end is
+//     charged as any other.
 //
 // Tests: tables and rapid properties for plan; everything else in synctest
 // bubbles with an in-memory session and simulated processes.

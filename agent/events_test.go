@@ -105,10 +105,15 @@ func TestSpecOf(t *testing.T) {
 	}
 }
 
+// nobody is a table of processes without any.
+type nobody struct{ adapter }
+
+func (nobody) Live() []link.Life { return nil }
+
 func TestConfigValidate(t *testing.T) {
 	good := func() Config {
 		return Config{
-			Node: link.Node{ID: "i", Name: "n"}, Runner: adapter{},
+			Node: link.Node{ID: "i", Name: "n"}, Runner: nobody{},
 			Dial: func(context.Context) (link.Link, error) { return nil, nil },
 		}
 	}

@@ -426,6 +426,9 @@ func TestAdoption(t *testing.T) {
 		}
 		n.running(ref("a", 1), ref("b", 1))
 		p.send(link.Down{Term: 1, Index: 2, Full: true, Orders: []link.Order{run("a", 1)}})
+		// Whether the agent before had said so is not known, so it is said again.
+		is(t, p.event(), started, "a", 1)
+		is(t, p.event(), started, "b", 1)
 		is(t, p.event(), exited, "b", 1)
 		n.running(ref("a", 1))
 		n.oracle()

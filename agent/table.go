@@ -180,12 +180,14 @@ func (t *table) rest(e *entry) {
 	}
 }
 
-// inventory is what runs here, in the order of paths.
+// inventory is what runs here, in the order of paths, and what has ended without
+// the leader knowing: the end that is about to be reported must find the life still
+// there, or nobody is charged for it.
 func (t *table) inventory() []link.Life {
 	var lives []link.Life
 	for _, e := range t.children {
 		for _, l := range e.lives {
-			if l.phase != ended {
+			if l.phase != ended || l.pending {
 				ref := supervisor.Ref{Path: e.path, Epoch: l.epoch}
 				lives = append(lives, link.Life{Ref: ref, PID: l.pid, Up: l.phase == up})
 			}

@@ -158,7 +158,7 @@ func (a *Agent) sayBye() (done bool) {
 		return true
 	case !s.writing && !s.closing():
 		s.bye = true
-		up := link.Up{Bye: true, Holds: len(a.cfg.Runner.Live()) > 0}
+		up := link.Up{Bye: true, Returns: a.returns.Load(), Holds: len(a.cfg.Runner.Live()) > 0}
 		up.Events, up.Seq = a.out.take(link.MaxEvents, time.Now())
 		s.give(up)
 	}
