@@ -2,17 +2,30 @@ package agent_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/selfware/selfware/agent"
+	"github.com/selfware/selfware/internal/keepertest"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
 )
 
+func TestMain(m *testing.M) {
+	keepertest.Main()
+	os.Exit(m.Run())
+}
+
 // TestAdapter runs one real process through its life.
 func TestAdapter(t *testing.T) {
-	r, err := runner.New(runner.Config{Dir: t.TempDir()})
+	dir := t.TempDir()
+	_, conns := keepertest.Start(t, dir, 1, keepertest.Options{})
+	k, err := runner.Attach(conns[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := runner.New(runner.Config{Dir: dir, Keeper: k})
 	if err != nil {
 		t.Fatal(err)
 	}

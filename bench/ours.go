@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,11 +22,34 @@ const size = 3
 // ready bounds the wait for a cluster to be whole.
 const ready = 60 * time.Second
 
-// machine is one node process of ours.
+// machine is one node of ours.
 type machine struct {
 	name, dir, ip string
-	proc          *proc
+	proc          *proc // its keeper, which has forked all else
 	client        *client.Client
+}
+
+// agent is the pid of the node's agent.
+func (m *machine) agent() (int, error) {
+	text, err := os.ReadFile(filepath.Join(m.dir, "run", "agent.pid"))
+	if err != nil {
+		return 0, fmt.Errorf("cannot find the agent of node %s: %w", m.name, err)
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// resident is the memory of a node, keeper and agent, in KiB.
+func (m *machine) resident() (float64, error) {
+	agent, err := m.agent()
+	if err != nil {
+		return 0, err
+	}
+	a, err := resident(agent)
+	if err != nil {
+		return 0, err
+	}
+	k, err := resident(m.proc.pid())
+	return a + k, err
 }
 
 // ours is a cluster of real node processes.

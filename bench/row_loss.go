@@ -19,7 +19,7 @@ type fault string
 
 const (
 	killed  fault = "kill -9"
-	stopped fault = "SIGSTOP"
+	stopped fault = "SIGSTOP of keeper, agent and children"
 )
 
 // loss takes a node from the others.
@@ -94,8 +94,8 @@ func (l *lab) measureLoss(ctx context.Context, k loss) (Result, error) {
 
 // victim is a node to lose, with what runs on it.
 type victim struct {
-	proc *proc
-	pids []int // of its children
+	proc *proc // its keeper, with which all else dies
+	pids []int // of its agent and its children
 }
 
 // hit lets the fault happen.
@@ -115,8 +115,8 @@ func (v victim) heal(f fault, start func() error) error {
 	return v.signal(syscall.SIGCONT)
 }
 
-// signal reaches a node and its children. A machine that stands still loses all
-// of them.
+// signal reaches a node's keeper, agent and children. A machine that stands still
+// loses all of them.
 func (v victim) signal(sig syscall.Signal) error {
 	err := v.proc.signal(sig)
 	for _, pid := range v.pids {
@@ -147,7 +147,11 @@ func (l *lab) loseOurs(ctx context.Context, k loss) (time.Duration, error) {
 	if len(paths) == 0 {
 		return 0, fmt.Errorf("cannot lose node %s: no child runs there", m.name)
 	}
-	v := victim{proc: m.proc}
+	agent, err := m.agent()
+	if err != nil {
+		return 0, err
+	}
+	v := victim{proc: m.proc, pids: []int{agent}}
 	for _, path := range paths {
 		v.pids = append(v.pids, l.births.pid(path))
 	}

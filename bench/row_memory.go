@@ -65,7 +65,7 @@ func (l *lab) reportMemory(idle, bareIdle, full [][]float64, grown float64) {
 		}
 	}
 	l.report(Result{
-		Row: "f", What: "RSS of an idle node, three nodes", Unit: "MiB", Floor: "bare raft, memberlist and bolt in one process",
+		Row: "f", What: "RSS of an idle node, keeper and agent, three nodes", Unit: "MiB", Floor: "bare raft, memberlist and bolt in one process",
 		Bare: summarize(bareMiB), Ours: summarize(mib), goal: goal{stat: byMax, most: 40},
 	})
 	l.report(Result{
@@ -80,7 +80,7 @@ func (l *lab) look(ctx context.Context, bare *bareSupervisor) (mine, base [][]fl
 	mine, base = make([][]float64, size), make([][]float64, size)
 	for range looks {
 		for i := range size {
-			a, err := resident(l.mine.nodes[i].proc.pid())
+			a, err := l.mine.nodes[i].resident()
 			if err != nil {
 				return nil, nil, nil, err
 			}

@@ -1,6 +1,7 @@
 // Package node is one node put together: the data dir, gossip, the cluster, the
 // processes, the agent and the API, in the order in which they depend on each
-// other. It decides nothing itself.
+// other. It decides nothing itself. It is what the process called agent runs, whose
+// keeper (package keeper) forks for it and starts it again.
 //
 // # The data dir
 //
@@ -8,7 +9,9 @@
 //	token       cluster id and key, mode 0600
 //	boot        how often the node has started, and where it was last
 //	raft/       log, vote, snapshots, and the id of the node they belong to
-//	logs/ run/  of the children (package runner)
+//	logs/       of the children (package runner)
+//	run/        of the keeper: its lock, its record of lives, keeper.pid, agent.pid
+//	keeper.sock where the keeper takes requests to upgrade
 //	api.sock    the API on a unix socket
 //	poison      if it is there: the state differed from the majority's (P9)
 //
@@ -21,9 +24,12 @@
 //
 //   - A port is taken, the disk is full, the dir is in use: Open fails and says
 //     which and what to do; nothing was started.
-//   - Any part fails while running: Run ends all others and returns why.
-//   - The process is killed: its children die with it (package runner); the next
-//     start finds leftovers and kills them.
+//   - Any part fails while running: Run ends all others and returns why. The children
+//     stay, and the keeper starts another agent.
+//   - The process is killed: the same. Whoever knocks at the cluster port meanwhile is
+//     answered late, by the next agent, since the keeper holds the listener too.
+//   - The keeper is killed: all of the node dies at once; the next start finds
+//     leftovers and kills them.
 //
 // # Tests
 //

@@ -35,6 +35,8 @@ type Config struct {
 	// Logger may be nil: discard.
 	Logger  *slog.Logger
 	Version string
+	// Keeper is the connection to the keeper of the processes. Required.
+	Keeper *runner.Keeper
 	// Fatal is called when the node must not go on; nil logs and exits with 1.
 	Fatal func(error)
 }
@@ -48,6 +50,7 @@ type Node struct {
 	store   *raftstore.Store
 	gossip  *gossip.Gossip
 	cluster *cluster.Node
+	keeper  *runner.Keeper
 	runner  *runner.Runner
 	agent   *agent.Agent
 	api     *api.Server
@@ -75,7 +78,7 @@ func Open(dir string, c Config) (*Node, error) {
 	}
 	end := c.Fatal
 	c.Fatal = func(err error) { end(poison(dir, err)) }
-	n := &Node{settings: s, log: c.Logger.With("node", s.Name)}
+	n := &Node{settings: s, keeper: c.Keeper, log: c.Logger.With("node", s.Name)}
 	if err := n.open(dir, c); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -93,7 +96,8 @@ func (n *Node) open(dir string, c Config) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
-	if n.runner, err = runner.New(runner.Config{Dir: dir, Logger: n.log.With("part", "runner")}); err != nil {
+	n.runner, err = runner.New(runner.Config{Dir: dir, Keeper: n.keeper, Logger: n.log.With("part", "runner")})
+	if err != nil {
 		return err
 	}
 	if err := start.write(dir); err != nil {
@@ -166,12 +170,19 @@ func (n *Node) token(dir string) (mux.Token, error) {
 	return t, nil
 }
 
-// listen takes the ports of the cluster and of the API.
+// listen takes the ports of the cluster and of the API. The keeper holds a copy of
+// the cluster's: whoever knocks there while no agent runs waits for the next one.
 func (n *Node) listen() (err error) {
-	if n.clusterPort, err = listen(n.settings.addr(n.settings.Bind, 1), "cluster"); err != nil {
-		return err
+	addr := n.settings.addr(n.settings.Bind, 1)
+	if n.clusterPort = inherited(n.keeper, addr); n.clusterPort == nil {
+		if n.clusterPort, err = listen(addr, "cluster"); err != nil {
+			return err
+		}
 	}
 	n.closers = append(n.closers, n.clusterPort.Close)
+	if err := handOver(n.keeper, n.clusterPort); err != nil {
+		return err
+	}
 	tcp, err := listen(n.settings.addr(n.settings.Bind, 2), "API")
 	if err != nil {
 		return err
@@ -179,6 +190,40 @@ func (n *Node) listen() (err error) {
 	n.closers = append(n.closers, tcp.Close)
 	n.apiListeners = []net.Listener{tcp}
 	return nil
+}
+
+// clusterName is what the keeper knows the cluster port by.
+const clusterName = "cluster port"
+
+// inherited gives the listener that an agent before this one had, if it is at addr.
+func inherited(k *runner.Keeper, addr string) net.Listener {
+	f := k.Stored(clusterName)
+	if f == nil {
+		return nil
+	}
+	defer f.Close()
+	lis, err := net.FileListener(f)
+	if err != nil {
+		return nil
+	}
+	if lis.Addr().String() != addr { // the settings were edited
+		lis.Close()
+		return nil
+	}
+	return lis
+}
+
+// handOver gives the keeper a copy of a listener.
+func handOver(k *runner.Keeper, lis net.Listener) error {
+	raw, err := lis.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	if err := raw.Control(func(fd uintptr) { sent = k.Store(clusterName, int(fd)) }); err != nil {
+		return err
+	}
+	return sent
 }
 
 // alone refuses a start while the node's last one still runs, elsewhere: two
@@ -254,7 +299,7 @@ func (n *Node) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 func (n *Node) openAPI(dir, version string) error {
-	os.Remove(Socket(dir)) // the runner's lock says that nobody serves it
+	os.Remove(Socket(dir)) // the keeper's lock says that nobody serves it
 	unix, err := net.Listen("unix", Socket(dir))
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", Socket(dir), err)
@@ -338,11 +383,15 @@ func (n *Node) endChildren() {
 // Self is the node as others see it.
 func (n *Node) Self() link.Node { return n.self }
 
-// Run runs the node until ctx ends or a part fails. On the way out the children
-// stop first, then the agent says so, and only then the node leaves the others.
+// Run runs the node until ctx ends, a part fails or the keeper wants another agent.
+// If ctx ends, the children stop first, then the agent says so, and only then the
+// node leaves the others. Else the children stay for the next agent, and the others
+// are told that it comes at once.
 func (n *Node) Run(ctx context.Context) error {
 	n.log.Info("node runs", "id", n.self.ID, "cluster", n.settings.ClusterID, "gossip", n.self.Gossip,
 		"cluster_port", n.self.Address, "api", n.self.API)
+	n.runner.Running()
+	asked := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
@@ -363,6 +412,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}()
 		return func() { end(); <-done }
 	}
+	const runnerStage = 3
 	stops := []func(){
 		stage(ctx, "gossip", n.gossip.Run),
 		stage(ctx, "cluster", n.cluster.Run),
@@ -370,14 +420,27 @@ func (n *Node) Run(ctx context.Context) error {
 		stage(ctx, "runner", n.runner.Run),
 		stage(ctx, "agent", n.agent.Run),
 	}
+	returns := false
 	select {
 	case <-ctx.Done():
+		returns = asked.Err() == nil // the keeper starts another agent
 	case <-n.cluster.Left():
 		n.log.Info("this node has left the cluster; its data dir is of no more use")
+	case <-n.runner.Yield():
+		returns = true
 	}
-	n.log.Info("node stops")
+	if returns {
+		n.agent.Return()
+		n.runner.Detach()
+	}
+	n.log.Info("node stops", "children_stay", returns)
 	for i := len(stops) - 1; i >= 0; i-- {
-		if i == 0 {
+		switch {
+		case returns:
+		case i == runnerStage && len(n.runner.Live()) == 0:
+			// From now on a refused connection says what is true: nothing is left here.
+			_ = n.keeper.Drop(clusterName)
+		case i == 0:
 			_ = n.gossip.Leave(0)
 		}
 		stops[i]()

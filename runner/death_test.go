@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/keeper/leftover"
 )
 
 // node is a process of ours that runs a Runner.
@@ -127,7 +129,7 @@ func TestLeftoversAreKilled(t *testing.T) {
 			t.Fatalf("helper %d is gone already, so there is nothing to test", pid)
 		}
 	}
-	r, err := New(Config{Dir: dir})
+	r, err := newRunner(t, Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +147,7 @@ func TestLeftoversAreKilled(t *testing.T) {
 // TestLeftoversAreNeverKilledByPidAlone leaves a record behind that names a
 // process of somebody else: only the exact start time and boot may kill it.
 func TestLeftoversAreNeverKilledByPidAlone(t *testing.T) {
-	boot, err := readBootID()
+	boot, err := leftover.BootID()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +170,7 @@ func TestLeftoversAreNeverKilledByPidAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		pid := other.Process.Pid
-		stat, err := readStat(pid)
+		stat, err := leftover.ReadStat(pid)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,9 +178,9 @@ func TestLeftoversAreNeverKilledByPidAlone(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, "run"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(dir, "run", livesName),
-			fmt.Sprintf("selfware-lives 1 %s TOKEN %d\n+ %d %d\n+ 1 1", c.boot, session, pid, int(stat.start)+c.shift), 0o600)
-		r, err := New(Config{Dir: dir})
+		writeFile(t, filepath.Join(dir, "run", "lives"),
+			fmt.Sprintf("selfware-lives 1 %s TOKEN %d\n+ %d %d\n+ 1 1", c.boot, session, pid, int(stat.Start)+c.shift), 0o600)
+		r, err := newRunner(t, Config{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,45 +193,14 @@ func TestLeftoversAreNeverKilledByPidAlone(t *testing.T) {
 	}
 }
 
-func TestLivesFileIsBoundedAndExact(t *testing.T) {
-	dir := t.TempDir()
-	l, _, err := openLives(dir, "boot", newRig(t, Config{}).log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
-	for pid := range 20_000 {
-		l.born(pid, uint64(pid)+7)
-		if pid%100 != 0 {
-			l.died(pid)
-		}
-	}
-	if info, err := os.Stat(filepath.Join(dir, livesName)); err != nil || info.Size() > 200<<10 {
-		t.Errorf("the file was not shortened: %v, %v", info.Size(), err)
-	}
-	e, err := readLives(filepath.Join(dir, livesName))
-	if err != nil || e.boot != "boot" || e.token != l.head.token || e.session != l.head.session {
-		t.Fatalf("got %+v, %v, want %+v", e, err, l.head)
-	}
-	for pid := range 20_000 {
-		want := uint64(0)
-		if pid%100 == 0 {
-			want = uint64(pid) + 7
-		}
-		if e.live[pid] != want {
-			t.Fatalf("pid %d: start time %d, want %d", pid, e.live[pid], want)
-		}
-	}
-}
-
 func TestBrokenLivesFileIsNoObstacle(t *testing.T) {
 	for _, text := range []string{"", "x", "selfware-lives 2 a b 3\n", "selfware-lives 1 a b", "selfware-lives 1 a b 3\n+ 1\n+\n- x\n\xff"} {
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, "run"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(dir, "run", livesName), text, 0o600)
-		r, err := New(Config{Dir: dir})
+		writeFile(t, filepath.Join(dir, "run", "lives"), text, 0o600)
+		r, err := newRunner(t, Config{Dir: dir})
 		if err != nil || r.Leftovers() != 0 {
 			t.Fatalf("%q: %v", text, err)
 		}
@@ -242,7 +213,7 @@ func TestTwoRunnersDoNotShareAFolder(t *testing.T) {
 	g := newRig(t, Config{Dir: dir})
 	g.start(Spec{Argv: []string{"sleep", "1000"}})
 	pid := g.wait("c", Up).PID
-	if _, err := New(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another node process uses it") {
+	if _, err := newRunner(t, Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another node process uses it") {
 		t.Fatalf("got %v", err)
 	}
 	if !running(pid) {
@@ -254,11 +225,15 @@ func TestTwoRunnersDoNotShareAFolder(t *testing.T) {
 	newRig(t, Config{Dir: dir})
 }
 
-// pid1Main is pid 1 of a namespace of its own. It makes orphans, and runs
-// commands the ordinary way at the same time.
-func pid1Main(dir string) {
+// pid1Main is the agent of a keeper that is pid 1 of a namespace of its own. It
+// makes orphans, and runs commands the ordinary way at the same time.
+func pid1Main(dir string, fd int) {
 	err := func() error {
-		r, err := New(Config{Dir: dir})
+		k, err := Attach(fd)
+		if err != nil {
+			return err
+		}
+		r, err := New(Config{Dir: dir, Keeper: k})
 		if err != nil {
 			return err
 		}
@@ -281,17 +256,17 @@ func pid1Main(dir string) {
 				}
 			}
 		}
-		return onlyMe()
+		return onlyUs()
 	}()
-	fmt.Println("pid", os.Getpid(), "says", err)
+	fmt.Println("child of pid", os.Getppid(), "says", err)
 }
 
-// onlyMe waits until no other process is left in this namespace, dead or alive.
-func onlyMe() error {
+// onlyUs waits until no other process is left in this namespace, dead or alive.
+func onlyUs() error {
 	var left []int
 	for deadline := time.Now().Add(patience / 2); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
-		left, _ = allPIDs()
-		if slices.Equal(left, []int{1}) {
+		left, _ = leftover.AllPIDs()
+		if slices.Equal(left, []int{1, os.Getpid()}) {
 			return nil
 		}
 	}
@@ -308,7 +283,7 @@ func TestOrphansAreReapedByPid1(t *testing.T) {
 	if err != nil && strings.Contains(string(out), "unshare failed") {
 		t.Skipf("no pid namespaces here: %s", out)
 	}
-	if err != nil || string(out) != "pid 1 says <nil>\n" {
+	if err != nil || string(out) != "child of pid 1 says <nil>\n" {
 		t.Fatalf("%s, %v", out, err)
 	}
 }

@@ -1,7 +1,8 @@
 // Package runner owns the operating system processes of one node: it starts,
-// watches, stops and reaps them, and keeps what they print. It knows nothing of
-// trees, nodes or decisions; its caller names each life with a key and learns
-// from events what became of it.
+// watches and stops them, and keeps what they print. It knows nothing of trees,
+// nodes or decisions; its caller names each life with a key and learns from events
+// what became of it. The processes are those of another one, the keeper, which forks,
+// signals and reaps for the runner, and outlives it.
 //
 // # What it decides
 //
@@ -20,14 +21,14 @@
 //     Exited waits up to 250 ms for the group to be empty, so that the next life
 //     finds its ports free. The group is signalled while the dead leader is
 //     still a zombie, so its number cannot belong to anybody else.
-//   - Children die with the node process. The kernel's parent-death signal hangs
-//     on the thread that forked, so one locked thread forks them all.
-//   - One goroutine reaps all children by pidfd, one copies all output. An idle
-//     child has no goroutine, no thread and no buffer; it costs three file
-//     descriptors.
-//   - Only own pids are waited for, so os/exec works beside a Runner. As pid 1
-//     it also reaps orphans, but none of this process's own process group, which
-//     belong to whoever started them.
+//   - Children outlive the runner, unless its Run ends in peace. New adopts those that
+//     the keeper holds: they are live at once, with their pids and start times, their
+//     output is read on, and min_uptime, probes and stops under way go on where they
+//     were. Those that ended meanwhile yield their Exited.
+//   - Children die with the keeper (package keeper), and exclusive ones at the moment
+//     that Hold named last, whatever has become of this process. Such an end is Fenced.
+//   - One goroutine copies all output. An idle child has no goroutine, no thread and
+//     no buffer; it costs two file descriptors here and two in the keeper.
 //   - Children start with the node's original soft limit of open files: Go
 //     raises its own and restores it on fork.
 //
@@ -47,24 +48,25 @@
 //   - A helper that left the group holds a log pipe: Exited is not delayed, and
 //     our end is closed after 100 ms.
 //   - A file system that hangs at exec or at the look-up of a program delays all
-//     starts: there is one forking thread.
-//   - The node process is killed: children die at once; helpers they had started
-//     live on until the next New on the same folder, which kills them. It knows
-//     them by boot id, pid and start time, by the group of a recorded leader, or
-//     by a random marker in their environment, never by a pid alone. Helpers that
-//     left the group, lost the marker and outlived their leader are not found.
-//   - Two runners on one folder: the second New fails.
+//     starts: one goroutine prepares them, one thread forks.
+//   - This process is killed, or hangs: children run on, the next one adopts them. Of
+//     their output nothing is lost but what was read and not yet written; while nobody
+//     reads, they block when their pipes are full. If a helper was just setting limits,
+//     its failure is told by its exit code, 253, alone.
+//   - The keeper is killed: this process and all children die at once. What outlives
+//     them is killed by the next New on the same folder (package keeper/leftover).
+//   - Where there is a cgroup v2 tree, helpers that left the group of a child die with
+//     it as well.
 //
-// Limits (and the umask, where a sandbox denies threads one of their own) cannot
-// be set by Go's fork. Such a child starts as our own binary, which sets them and
+// Limits cannot be set by Go's fork. Such a child starts as our own binary, which sets them and
 // becomes the program: main must call MaybeExec first. It costs a few
 // milliseconds, only for these children.
 //
 // # How it is tested
 //
 // With real processes, waiting for events and never for time: exits, signals,
-// groups, limits, users, probes, rotation, full disks, node processes killed
-// with SIGKILL, and a pid namespace in which the runner is pid 1. SplitCommand
+// groups, limits, users, probes, rotation, full disks, agents and keepers killed
+// with SIGKILL, and a pid namespace in which the keeper is pid 1. SplitCommand
 // is checked against a shell and by a fuzz test; benchmarks compare starts and
 // restarts with bare os/exec.
 package runner

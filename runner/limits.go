@@ -59,8 +59,7 @@ func ParseLimit(s string) (Limit, error) {
 }
 
 // A child with limits is started through our own binary: limits must be set in
-// the new process before its program runs, which Go's fork cannot do. The same
-// way serves the umask where a thread may not have one of its own.
+// the new process before its program runs, which Go's fork cannot do.
 const execWord = "__selfware_exec"
 
 // execStatusFD is where the helper reports why it could not go on. It closes
@@ -155,11 +154,11 @@ func limitName(resource int) string {
 }
 
 // viaHelper turns l into a launch of our own binary that becomes l.
-func viaHelper(l *launch, s *Spec) (*launch, error) {
+func (r *Runner) viaHelper(l *launch, s *Spec) (*launch, error) {
 	if !mayExec.Load() {
 		return nil, fmt.Errorf("cannot start %q: main did not call runner.MaybeExec, so limits cannot be set", l.argv[0])
 	}
-	a := execArgs{Parent: os.Getpid(), Dir: l.dir, Path: l.path, Umask: s.Umask, Cred: l.cred}
+	a := execArgs{Parent: r.keeper.pid, Dir: l.dir, Path: l.path, Umask: s.Umask, Cred: l.cred}
 	for _, name := range slices.Sorted(maps.Keys(s.Limits)) {
 		limit := s.Limits[name]
 		resource, ok := limitNames[name]

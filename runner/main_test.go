@@ -3,35 +3,91 @@ package runner
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/internal/keepertest"
+	"github.com/selfware/selfware/keeper"
+	"github.com/selfware/selfware/keeper/leftover"
 )
 
 // patience is the deadline of every wait for something real. It is reached only
 // by a test that fails.
 const patience = 20 * time.Second
 
-// TestMain makes the test binary serve as the helper that sets limits, and as
-// the node process that some tests kill.
+// TestMain makes the test binary serve as the helper that sets limits, as keeper,
+// and as the node processes that some tests kill.
 func TestMain(m *testing.M) {
 	MaybeExec()
+	keepertest.Main()
+	dir := os.Getenv("RUNNER_TEST_DIR")
+	if fd, ok := keeper.Connection(); ok {
+		if os.Getenv("RUNNER_TEST_MODE") == "pid1" {
+			pid1Main(dir, fd)
+			return
+		}
+		nodeMain(dir, fd, os.Args[1:])
+		return
+	}
+	c := keeper.Config{Dir: dir, Agent: os.Args, GroupsOnly: os.Getenv("RUNNER_TEST_GROUPS") != "", Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	switch os.Getenv("RUNNER_TEST_MODE") {
-	case "node":
-		nodeMain(os.Getenv("RUNNER_TEST_DIR"), os.Args[1:])
-	case "pid1":
-		pid1Main(os.Getenv("RUNNER_TEST_DIR"))
+	case "node", "pid1":
 	default:
 		os.Exit(m.Run())
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	defer stop()
+	code, err := keeper.Run(ctx, c)
+	if err != nil {
+		fmt.Println(err)
+	}
+	os.Exit(code)
+}
+
+// attach starts a keeper for this process, which ends with the connection.
+func attach(t testing.TB, dir string) (*Keeper, error) {
+	t.Helper()
+	said, err := os.CreateTemp(t.TempDir(), "keeper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	cmd, conns := keepertest.Start(t, dir, 1, keepertest.Options{GroupsOnly: os.Getenv("RUNNER_TEST_GROUPS") != "", Log: said})
+	k, err := Attach(conns[0])
+	if err != nil {
+		cmd.Wait()
+		words, _ := os.ReadFile(said.Name())
+		err = fmt.Errorf("%w: %s", err, words)
+	}
+	return k, err
+}
+
+// newRunner makes a Runner with a keeper of its own.
+func newRunner(t testing.TB, c Config) (*Runner, error) {
+	t.Helper()
+	k, err := attach(t, c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c.Keeper = k
+	return New(c)
 }
 
 // nodeMain runs each command as a child and prints a line when it is up.
-func nodeMain(dir string, commands []string) {
-	r, err := New(Config{Dir: dir})
+func nodeMain(dir string, fd int, commands []string) {
+	k, err := Attach(fd)
+	var r *Runner
+	if err == nil {
+		r, err = New(Config{Dir: dir, Keeper: k})
+	}
 	if err != nil {
 		fmt.Println("cannot run:", err)
 		os.Exit(1)
@@ -51,6 +107,7 @@ func nodeMain(dir string, commands []string) {
 			fmt.Println(e.Kind, e.PID)
 		}
 	}()
+	r.Running()
 	r.Run(context.Background())
 }
 
@@ -67,10 +124,15 @@ func newRig(t testing.TB, c Config) *rig {
 	if c.Dir == "" {
 		c.Dir = t.TempDir()
 	}
-	r, err := New(c)
+	r, err := newRunner(t, c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startRig(t, r)
+}
+
+// startRig runs r, and ends it with the test.
+func startRig(t testing.TB, r *Runner) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -192,8 +254,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // running says whether pid exists and is no zombie.
 func running(pid int) bool {
-	stat, err := readStat(pid)
-	return err == nil && stat.state != 'Z'
+	stat, err := leftover.ReadStat(pid)
+	return err == nil && stat.State != 'Z'
 }
 
 func needRoot(t *testing.T) {

@@ -33,7 +33,7 @@ func (r *Runner) prepare(s *Spec) (*launch, error) {
 		err = l.setUser(s.User, s.Group, r.baseEnv)
 	}
 	if err == nil {
-		err = l.addEnv(s, r.marker)
+		err = l.addEnv(s, r.keeper.marker)
 	}
 	if err == nil {
 		l.path, err = lookPath(s.Argv[0], getEnv(l.env, "PATH"), l.dir)
@@ -232,7 +232,7 @@ func explainExec(l *launch, err error) error {
 	case errors.Is(err, syscall.EAGAIN):
 		why = "the limit of processes is reached"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		why = "the node has run out of file descriptors (three for each child)"
+		why = "the node has run out of file descriptors (some for each child)"
 	}
 	return fmt.Errorf("cannot start %q: %s", l.argv[0], why)
 }

@@ -17,18 +17,31 @@ const maxProbes = 32
 // too. A child that is not ready in time is killed, and its end is a Failed.
 // ctx ends when p does or when it is to stop.
 func (r *Runner) probe(ctx context.Context, p *life, s *Spec) {
-	born := time.Now()
+	r.mu.Lock()
+	born := p.since
+	r.mu.Unlock()
 	limit := cmp.Or(s.Probe.StartTimeout, DefaultStartTimeout)
-	asking, cancel := context.WithTimeout(ctx, limit)
+	// One that was adopted late is asked once at least.
+	last := time.Now().Add(min(limit, cmp.Or(s.Probe.Timeout, DefaultProbeTimeout)))
+	deadline := born.Add(limit)
+	if deadline.Before(last) {
+		deadline = last
+	}
+	asking, cancel := context.WithDeadline(ctx, deadline)
 	err := r.untilPass(asking, s)
 	cancel()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return // it ends, or another agent goes on asking
+	case err != nil:
 		r.notReady(p, fmt.Sprintf("not ready within %s: %v", limit, err))
 		return
 	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(s.MinUptime - time.Since(born)):
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.confirmUp(p)
 	}
 }
@@ -119,7 +132,7 @@ func probeHTTP(ctx context.Context, url string) error {
 func (r *Runner) probeExec(ctx context.Context, s *Spec) error {
 	ended := make(chan Event, 1)
 	probe := &life{
-		key: "\x00probe of " + s.Key, name: s.Name, onEnd: func(e Event) { ended <- e },
+		key: probeMark + s.Key, name: s.Name, onEnd: func(e Event) { ended <- e },
 		spec: &Spec{Name: s.Name, Argv: s.Probe.Exec, Env: s.Env, EnvFile: s.EnvFile, Dir: s.Dir, User: s.User, Group: s.Group},
 	}
 	if err := r.enqueue(probe); err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/selfware/selfware/keeper/leftover"
 )
 
 func TestExitCodeIsReported(t *testing.T) {
@@ -126,7 +128,7 @@ func TestKeyInUse(t *testing.T) {
 }
 
 func TestStopBeforeForkCancels(t *testing.T) {
-	r, err := New(Config{Dir: t.TempDir()})
+	r, err := newRunner(t, Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,12 +197,12 @@ func TestLiveTellsStartTime(t *testing.T) {
 	g.start(Spec{Key: "k", Name: "shop/web", Argv: []string{"sleep", "1000"}})
 	pid := g.wait("k", Up).PID
 	live := g.Live()
-	stat, err := readStat(pid)
+	stat, err := leftover.ReadStat(pid)
 	if err != nil || len(live) != 1 {
 		t.Fatal(err, live)
 	}
 	p := live[0]
-	if p.Key != "k" || p.Name != "shop/web" || p.PID != pid || p.StartTime != stat.start || !p.Up || p.Stopping || p.Since.IsZero() {
+	if p.Key != "k" || p.Name != "shop/web" || p.PID != pid || p.StartTime != stat.Start || !p.Up || p.Stopping || p.Since.IsZero() {
 		t.Fatalf("got %+v", p)
 	}
 }

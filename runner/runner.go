@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/selfware/selfware/keeper/wire"
 )
 
 var (
@@ -27,14 +25,13 @@ var (
 	ErrTooManyFollowers = errors.New("too many log followers")
 )
 
-// maxWait bounds how long Run waits for killed children before it returns, and
-// New for those of an earlier runner.
+// maxWait bounds how long Run waits for killed children before it returns.
 const maxWait = 5 * time.Second
 
-// Config says where a Runner keeps its files. Only Dir is required.
+// Config says where a Runner keeps its files. Dir and Keeper are required.
 type Config struct {
-	Dir         string       // data folder of the node; logs/ and run/ below it are used
-	BootID      string       // names this boot of the machine; "" = what the kernel says
+	Dir         string       // data folder of the node; logs/ below it is used
+	Keeper      *Keeper      // holds the processes; the Runner owns it from New on
 	Logger      *slog.Logger // nil = discard
 	LogMaxBytes int64        // a log file is rotated at the first line end beyond this; 0 = 8 MiB
 	LogKeep     int          // rotated files kept of each stream, besides the current one; 0 = 3
@@ -45,13 +42,16 @@ func (c *Config) Validate() error {
 	if c.Dir == "" {
 		return errors.New("cannot use runner config: Dir is empty")
 	}
+	if c.Keeper == nil {
+		return errors.New("cannot use runner config: Keeper is missing")
+	}
 	if c.LogMaxBytes < 0 || c.LogKeep < 0 || c.LogKeep > 100 {
 		return errors.New("cannot use runner config: LogMaxBytes must not be negative, and LogKeep must be within 0 and 100")
 	}
 	return nil
 }
 
-func (c *Config) fill() error {
+func (c *Config) fill() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -61,12 +61,6 @@ func (c *Config) fill() error {
 	if c.LogKeep == 0 {
 		c.LogKeep = 3
 	}
-	if c.BootID != "" {
-		return nil
-	}
-	var err error
-	c.BootID, err = readBootID()
-	return err
 }
 
 // Runner owns the processes of one node. See the package comment.
@@ -74,48 +68,41 @@ type Runner struct {
 	cfg       Config
 	log       *slog.Logger
 	baseEnv   []string
-	marker    string // environment entry that all our children carry
 	leftovers int
 
-	children *poller // pidfds of children, and status pipes of helpers
-	events   *eventQueue
-	logs     *logStore
-	lives    *livesFile
-	devNull  *os.File
-	probing  chan struct{} // a token for each probe attempt under way
+	keeper  *Keeper
+	lost    chan struct{} // closed when the keeper says nothing more
+	yield   chan struct{} // closed when it asks for the end
+	helpers *poller       // status pipes of helpers
+	events  *eventQueue
+	logs    *logStore
+	probing chan struct{} // a token for each probe attempt under way
 
 	wakeSpawner chan struct{}
 	quit        chan struct{} // closed when the last child is gone, or was given up
 	owners      sync.WaitGroup
-	ownFS       bool // the spawner thread has its own umask; set before it starts anything
 
-	until atomic.Int64 // of Hold
-
-	// forking is held from fork until the child is known, so that the reaper
-	// of orphans cannot take it for one of its own.
-	forking sync.Mutex
-
-	mu     sync.Mutex
-	queue  []*life          // accepted, not forked; in order
-	byKey  map[string]*life // all that have not ended, probes too
-	byID   map[uint64]*life // those with a process, by their id in the poller
-	nextID uint64
-	closed bool
-	ran    bool
-	idle   chan struct{} // closed when closed and byKey is empty
+	mu                sync.Mutex
+	queue             []*life          // accepted, not forked; in order
+	byKey             map[string]*life // all that have not ended, probes too
+	byID              map[uint64]*life // those with a process, by their id in the poller
+	nextID            uint64
+	closed            bool
+	ran               bool
+	yielded, detached bool
+	idle              chan struct{} // closed when closed and byKey is empty
 }
 
-// New takes possession of c.Dir, kills what an earlier runner on it left
-// behind, and starts nothing. It fails if another runner uses the folder.
+// New adopts what the keeper holds, has it kill what an earlier keeper on the
+// same folder left behind, and starts nothing.
 func New(c Config) (*Runner, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if err := c.fill(); err != nil {
-		return nil, err
-	}
+	c.fill()
 	r := &Runner{
 		cfg: c, log: c.Logger, baseEnv: baseEnv(), events: newEventQueue(), probing: make(chan struct{}, maxProbes),
+		keeper: c.Keeper, lost: make(chan struct{}), yield: make(chan struct{}),
 		wakeSpawner: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan struct{}),
 		byKey: make(map[string]*life), byID: make(map[uint64]*life),
 	}
@@ -127,44 +114,34 @@ func New(c Config) (*Runner, error) {
 }
 
 func (r *Runner) open() error {
-	runDir := filepath.Join(r.cfg.Dir, "run")
-	if err := os.MkdirAll(runDir, 0o750); err != nil {
-		return fmt.Errorf("cannot create the run folder: %v", err)
-	}
 	var err error
-	if r.lives, r.leftovers, err = openLives(runDir, r.cfg.BootID, r.log); err != nil {
-		return err
-	}
-	r.marker = r.lives.marker()
 	if r.logs, err = newLogStore(filepath.Join(r.cfg.Dir, "logs"), r.cfg.LogMaxBytes, r.cfg.LogKeep, r.log); err != nil {
 		return err
 	}
-	if r.children, err = newPoller("children"); err != nil {
+	if r.helpers, err = newPoller("helpers"); err != nil {
 		return err
 	}
-	if r.devNull, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-		return fmt.Errorf("cannot open %s: %v", os.DevNull, err)
+	r.adopt()
+	r.send(&wire.Message{Op: wire.Sweep})
+	swept, err := r.keeper.until(wire.Swept)
+	if err == nil {
+		r.leftovers = int(swept.Number)
 	}
-	return nil
+	return err
 }
 
 // close frees what open took; each part may be missing.
 func (r *Runner) close() {
-	if r.children != nil {
-		r.children.close()
+	if r.helpers != nil {
+		r.helpers.close()
 	}
 	if r.logs != nil {
 		r.logs.close()
 	}
-	if r.lives != nil {
-		r.lives.close()
-	}
-	if r.devNull != nil {
-		r.devNull.Close()
-	}
+	r.keeper.Close()
 }
 
-// Leftovers returns how many processes of an earlier runner New had to kill.
+// Leftovers returns how many processes of an earlier keeper had to be killed.
 func (r *Runner) Leftovers() int { return r.leftovers }
 
 // Events is the one stream of events, for one reader. It is closed when Run
@@ -172,9 +149,25 @@ func (r *Runner) Leftovers() int { return r.leftovers }
 // second to take the rest.
 func (r *Runner) Events() <-chan Event { return r.events.out }
 
-// Run does the work until ctx ends. Then it kills every process group at once,
-// waits for them at most five seconds, and returns nil, or an error that says
-// how many would not die. Start may be called before Run. Run runs once.
+// Running tells the keeper that the node has begun its work: should this process
+// end from now on, it is started again.
+func (r *Runner) Running() { r.send(&wire.Message{Op: wire.Running}) }
+
+// Yield is closed when the keeper wants this process to end without its children:
+// see Detach.
+func (r *Runner) Yield() <-chan struct{} { return r.yield }
+
+// Detach has Run end without ending the children: they wait for the next agent.
+func (r *Runner) Detach() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.detached = true
+}
+
+// Run does the work until ctx ends. Then, unless Detach was called, it has every
+// process group killed at once, waits for them at most five seconds, and returns
+// nil, or an error that says how many would not die. It returns an error if the
+// keeper has gone. Start may be called before Run. Run runs once.
 func (r *Runner) Run(ctx context.Context) error {
 	r.mu.Lock()
 	if r.ran {
@@ -184,20 +177,26 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.ran = true
 	r.mu.Unlock()
 	r.owners.Go(r.spawnLoop)
-	r.owners.Go(func() { r.children.wait(r.onReady) })
+	r.owners.Go(func() { r.helpers.wait(r.onHelper) })
 	r.owners.Go(r.logs.pump)
 	r.owners.Go(func() { r.events.run(r.quit) })
-	if os.Getpid() == 1 {
-		r.owners.Go(r.reapOrphans)
+	r.resume()
+	r.owners.Go(r.receive)
+	select {
+	case <-ctx.Done():
+		return r.shutdown()
+	case <-r.lost:
+		return errors.Join(errors.New("cannot go on: the keeper has ended"), r.shutdown())
 	}
-	<-ctx.Done()
-	return r.shutdown()
 }
 
 func (r *Runner) shutdown() error {
 	r.mu.Lock()
 	r.closed = true
 	keys := slices.Collect(maps.Keys(r.byKey))
+	if r.detached {
+		keys = nil
+	}
 	if len(keys) == 0 {
 		close(r.idle)
 	}
@@ -208,25 +207,39 @@ func (r *Runner) shutdown() error {
 	var err error
 	select {
 	case <-r.idle:
+	case <-r.lost:
 	case <-time.After(maxWait):
 		r.mu.Lock()
 		err = fmt.Errorf("cannot end %d processes: still there %s after SIGKILL", len(r.byKey), maxWait)
 		r.mu.Unlock()
 	}
 	close(r.quit)
-	r.children.close()
+	r.endProbes()
+	r.helpers.close()
 	r.logs.stop()
+	r.keeper.conn.Shut()
 	r.owners.Wait()
 	r.close()
 	return err
 }
 
+// endProbes ends the probes of those that live on.
+func (r *Runner) endProbes() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.byKey {
+		if p.unprobe != nil {
+			p.unprobe()
+		}
+	}
+}
+
 // Start accepts s and returns at once; what comes of it is told by events. It
-// fails only with ErrClosed, ErrKeyInUse, or for an empty key; a spec that
+// fails only with ErrClosed, ErrKeyInUse, or for an impossible key; a spec that
 // cannot be started yields a Failed event.
 func (r *Runner) Start(s Spec) error {
-	if s.Key == "" {
-		return errors.New("cannot start: the key is empty")
+	if s.Key == "" || isProbe(s.Key) || len(s.Key) > wire.MaxKey/2 {
+		return errors.New("cannot start: the key is empty or too long")
 	}
 	return r.enqueue(&life{key: s.Key, name: s.Name, spec: &s})
 }
@@ -241,7 +254,7 @@ func (r *Runner) enqueue(p *life) error {
 		return fmt.Errorf("cannot start %s: %w", p.key, ErrKeyInUse)
 	}
 	r.nextID++
-	p.id, p.pidfd, p.status = r.nextID, -1, -1
+	p.id, p.status = r.nextID, -1
 	r.byKey[p.key] = p
 	r.queue = append(r.queue, p)
 	poke(r.wakeSpawner)
@@ -264,15 +277,4 @@ func (r *Runner) Live() []Process {
 		})
 	}
 	return list
-}
-
-// signalGroup signals the whole process group of p. It is safe only under mu
-// and before p is reaped: until then its pid cannot belong to another.
-func (r *Runner) signalGroup(p *life, sig unix.Signal) {
-	if p.pid == 0 || p.reaped {
-		return
-	}
-	if err := unix.Kill(-p.pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-		r.log.Warn("cannot signal process group", "key", p.key, "pid", p.pid, "signal", unix.SignalName(sig), "err", err)
-	}
 }

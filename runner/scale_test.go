@@ -176,21 +176,3 @@ func startMany(g *rig, n int) []int {
 	}
 	return list
 }
-
-// BenchmarkLives measures what the record of lives adds to each start and end.
-func BenchmarkLives(b *testing.B) {
-	l, _, err := openLives(b.TempDir(), "boot", newRig(b, Config{}).log)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.close()
-	pid := os.Getpid()
-	for b.Loop() {
-		stat, err := readStat(pid)
-		if err != nil {
-			b.Fatal(err)
-		}
-		l.born(pid, stat.start)
-		l.died(pid)
-	}
-}

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/keeper/leftover"
+	"github.com/selfware/selfware/keeper/wire"
 )
 
 // watchDeath is how often a process that survives SIGKILL is complained about.
@@ -50,6 +53,27 @@ func (r *Runner) Kill(key string) {
 	}
 }
 
+// Hold lets exclusive lives run until a moment of CLOCK_BOOTTIME; then the keeper
+// kills them, whatever has become of this process, and their end is Fenced. The
+// latest call counts. Before the first, and after that moment, an exclusive life
+// is refused with a Failed that is Fenced. A Hold of a runner before this one goes on.
+func (r *Runner) Hold(until time.Duration) {
+	r.send(&wire.Message{Op: wire.Hold, Number: int64(until)})
+}
+
+// signalGroup signals the whole process group of p, and notes how p is: the next
+// agent goes on from there. Under mu.
+func (r *Runner) signalGroup(p *life, sig unix.Signal) {
+	if p.pid == 0 || p.reaped {
+		return
+	}
+	m := &wire.Message{Op: wire.Signal, Key: p.key, Number: int64(sig)}
+	if p.onEnd == nil {
+		m.Note = p.note()
+	}
+	r.send(m)
+}
+
 // cancel ends a life that was never forked. Under mu.
 func (r *Runner) cancel(p *life) {
 	r.queue = slices.DeleteFunc(r.queue, func(q *life) bool { return q == p })
@@ -67,8 +91,14 @@ func (r *Runner) beginStop(p *life) {
 	if p.unprobe != nil {
 		p.unprobe()
 	}
+	p.stopAt = bootTime()
 	r.signalGroup(p, p.stopSig)
-	p.timer = time.AfterFunc(p.grace, func() {
+	r.afterGrace(p, p.grace)
+}
+
+// afterGrace kills p when what is left of its grace is over. Under mu.
+func (r *Runner) afterGrace(p *life, left time.Duration) {
+	p.timer = time.AfterFunc(left, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.killNow(p)
@@ -82,6 +112,9 @@ func (r *Runner) killNow(p *life) {
 		return
 	}
 	r.stopTimer(p)
+	if p.stopAt == 0 && p.stopping {
+		p.stopAt = bootTime()
+	}
 	r.signalGroup(p, unix.SIGKILL)
 	killed := time.Now()
 	p.timer = time.AfterFunc(watchDeath, func() { r.complain(p, killed) })
@@ -93,11 +126,11 @@ func (r *Runner) complain(p *life, killed time.Time) {
 	if p.reaped {
 		return
 	}
-	stat, err := readStat(p.pid)
+	stat, err := leftover.ReadStat(p.pid)
 	if err != nil {
-		stat.state = '?'
+		stat.State = '?'
 	}
 	r.log.Warn("child does not die of SIGKILL; waiting for it", "key", p.key, "pid", p.pid,
-		"state", string(stat.state), "for", time.Since(killed).Round(time.Second))
+		"state", string(stat.State), "for", time.Since(killed).Round(time.Second))
 	p.timer = time.AfterFunc(watchDeath, func() { r.complain(p, killed) })
 }

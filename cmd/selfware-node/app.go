@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -94,10 +93,4 @@ func logLevelFlag() cli.Flag {
 }
 
 // logger is the log of a running node.
-func logger(c *cli.Context) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
-		return nil, usagef("cannot use --log-level %s: debug, info, warn or error", c.String("log-level"))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), nil
-}
+func logger(c *cli.Context) (*slog.Logger, error) { return loggerOf(c.String("log-level")) }

@@ -6,16 +6,22 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
+	"github.com/selfware/selfware/keeper"
 	"github.com/selfware/selfware/runner"
 )
 
 // version is set by the linker.
 var version = "unknown"
 
+// A keeper forks from the main thread, as long as it lives.
+func init() { runtime.LockOSThread() }
+
 func main() {
 	runner.MaybeExec()
+	keeper.MaybeAnswer()
 	os.Exit(run(os.Args))
 }
 
@@ -29,8 +35,15 @@ const (
 func run(args []string) int {
 	sig, ctx := catchSignals(context.Background())
 	defer sig.stop()
+	words, upgraded, err := keeper.Inherited()
+	if upgraded {
+		if err == nil {
+			err = keep(ctx, words)
+		}
+		return report(os.Stderr, err)
+	}
 	app := newApp(sig)
-	args, err := arrange(app, args)
+	args, err = arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
@@ -41,6 +54,10 @@ func run(args []string) int {
 func report(w io.Writer, err error) int {
 	if err == nil {
 		return exitDone
+	}
+	var e exitCode
+	if errors.As(err, &e) {
+		return int(e) // the agent has said why
 	}
 	fmt.Fprintf(w, "selfware-node: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "\n  "))
 	var u usageError

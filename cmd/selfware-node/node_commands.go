@@ -45,6 +45,8 @@ func (a *app) nodeCommands() []*cli.Command {
 			Flags:  []cli.Flag{logLevelFlag()},
 			Action: func(c *cli.Context) error { return a.start(c) },
 		},
+		agentCommand(),
+		upgradeCommand(),
 		{
 			Name: "token", Usage: "print the token that other nodes join with", Category: catNode,
 			Flags: []cli.Flag{jsonFlag()}, Action: printToken,
@@ -180,24 +182,19 @@ func (a *app) runUnless(c *cli.Context, dir string) error {
 	return a.start(c)
 }
 
-// start runs a node in the foreground until a signal.
+// start runs a node in the foreground until a signal: this process is its keeper.
 func (a *app) start(c *cli.Context) error {
 	dir, err := dataDir(c)
 	if err != nil {
 		return err
 	}
-	log, err := logger(c)
-	if err != nil {
+	if _, err := logger(c); err != nil {
 		return err
 	}
 	if _, err := node.Load(dir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w; prepare it with `selfware-node init` or `selfware-node join`", err)
 	}
-	n, err := node.Open(dir, node.Config{Logger: log, Version: version})
-	if err != nil {
-		return err
-	}
-	return n.Run(c.Context)
+	return keep(c.Context, []string{dir, c.String("log-level")})
 }
 
 // doorOf is where others join a cluster: this node's cluster port.

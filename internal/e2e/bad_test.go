@@ -88,7 +88,7 @@ func badInput() []bad {
 			return run(t, c.bin, "init", "--data", c.nodes[1].dir, "--no-run")
 		}, 1, []string{"cannot init", "joined"}},
 		{"settings that conflict", cmd("init", "--data", "DIR", "--name", "other", "--no-run"), 1, []string{"--name", "n1", "other"}},
-		{"data dir in use", cmd("run", "--data", "DIR"), 1, []string{"already in use"}},
+		{"data dir in use", cmd("run", "--data", "DIR"), 1, []string{"another node process uses it"}},
 		{"wrong cluster", wrongCluster, 1, []string{"cluster"}},
 		{"wrong token", wrongKey, 1, []string{"token"}},
 		{"port in use", portInUse, 1, []string{"already in use", "127.0.23.1"}},
@@ -253,8 +253,9 @@ func TestMissingBinary(t *testing.T) {
 	c.until(5*time.Second, "the good tree", func(s api.Status) string { return c.everyChildRuns(s, []string{"good/a", "good/b"}) })
 }
 
-// TestFullDisk fills a node's disk: it stops and says why, its children run
-// elsewhere, nothing acknowledged is lost; with room again it comes back.
+// TestFullDisk fills a node's disk: its agent stops and says why, and so does each
+// that its keeper starts. Its children run elsewhere, nothing acknowledged is lost;
+// with room again the node comes back by itself, and gives up what it still ran.
 func TestFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting a small disk needs root")
@@ -288,17 +289,23 @@ func TestFullDisk(t *testing.T) {
 	})
 	filler := filepath.Join(disk, "filler")
 	fill(t, filler)
-	c.untilStops(small, func(i int) {
+	c.untilAgentEnds(small, func(i int) {
 		c.cli("restart", "good/a", "--data", c.nodes[0].dir)
 	})
 	if log, _ := os.ReadFile(c.logFile(small)); !strings.Contains(string(log), "no space left") {
 		t.Errorf("the full node should say so; its log ends:\n%s", log[max(0, len(log)-2000):])
 	}
-	c.until(20*time.Second, "children elsewhere", func(s api.Status) string { return c.everyChildRuns(s, []string{"good/a", "good/b"}) })
+	c.until(20*time.Second, "children elsewhere", func(s api.Status) string {
+		for path, child := range workers(s) {
+			if child.Status != "running" || child.Node == "n4" {
+				return fmt.Sprintf("%s is %s on %s", path, child.Status, child.Node)
+			}
+		}
+		return ""
+	})
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	c.start(small)
 	c.until(20*time.Second, "n4 back", func(s api.Status) string {
 		for _, n := range s.Nodes {
 			if n.Name == "n4" && n.Status == "alive" {
@@ -324,18 +331,15 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// untilStops gives the node work until its process has ended by itself.
-func (c *cluster) untilStops(p *proc, work func(i int)) {
+// untilAgentEnds gives the node work until its agent has ended by itself.
+func (c *cluster) untilAgentEnds(p *proc, work func(i int)) {
 	c.t.Helper()
+	first := c.agentOf(p)
 	for i := range 200 {
-		select {
-		case <-p.done:
-			p.cmd = nil
-			p.log.Close()
+		if now := c.agentOf(p); now != first || syscall.Kill(first, 0) != nil {
 			return
-		default:
-			work(i)
 		}
+		work(i)
 	}
-	c.t.Fatalf("%s still runs on its full disk", p.name)
+	c.t.Fatalf("the agent of %s still runs on its full disk", p.name)
 }

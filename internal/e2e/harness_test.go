@@ -169,7 +169,22 @@ func (c *cluster) start(p *proc) {
 	}(p.cmd, p.done)
 }
 
-// kill9 ends a node as a power cut of its process would.
+// agentOf is the pid of a node's agent; that of its keeper is p.cmd.Process.Pid.
+func (c *cluster) agentOf(p *proc) int {
+	c.t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "run", "agent.pid"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return pid
+}
+
+// kill9 ends a node as a power cut of its machine would: its keeper, with which the
+// agent and all children end.
 func (c *cluster) kill9(p *proc) {
 	c.t.Helper()
 	if err := p.cmd.Process.Kill(); err != nil {

@@ -9,7 +9,7 @@ import (
 // below is everything that is put together by node, in no package of its own.
 var below = []string{
 	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link", "fence",
-	"runner", "gossip", "fsm", "agent", "api",
+	"keeper/wire", "keeper/leftover", "keeper", "runner", "gossip", "fsm", "agent", "api",
 	"cluster", "cluster/raftstore", "cluster/raftnet", "cluster/mux",
 }
 
@@ -23,7 +23,10 @@ var layers = map[string][]string{
 	"spec":               {"supervisor"},
 	"link":               {"supervisor"},
 	"fence":              {},
-	"runner":             {},
+	"keeper/wire":        {},
+	"keeper/leftover":    {},
+	"keeper":             {"keeper/wire", "keeper/leftover"},
+	"runner":             {"keeper/wire", "keeper/leftover"},
 	"gossip":             {},
 	"fsm":                {"supervisor", "supervisor/breaker", "link"},
 	"agent":              {"supervisor", "supervisor/health", "link", "runner", "fence"},
@@ -39,15 +42,16 @@ var layers = map[string][]string{
 	"node":              below,
 	"bench":             append([]string{"node", "api/client"}, below...),
 	"cmd/selfware-node": {
-		"node", "api", "api/client", "spec", "supervisor", "runner", "bench",
+		"node", "api", "api/client", "spec", "supervisor", "runner", "keeper", "bench",
 		"cmd/selfware-node/dev", "cmd/selfware-node/knock", "cmd/selfware-node/recovery", "cmd/selfware-node/show",
 	},
-	"cmd/selfware-node/dev":      {"api", "api/client", "node", "runner", "cmd/selfware-node/show"},
+	"cmd/selfware-node/dev":      {"api", "api/client", "node", "keeper/leftover", "cmd/selfware-node/show"},
 	"cmd/selfware-node/knock":    {"cluster/mux"},
 	"cmd/selfware-node/recovery": {"cluster", "cluster/raftstore", "fsm", "node"},
 	"cmd/selfware-node/show":     {"api", "spec", "supervisor"},
 	"internal/e2e":               append([]string{"node"}, below...),
 	"internal/leasemodel":        {},
+	"internal/keepertest":        {"keeper", "keeper/wire"},
 	"internal/lint":              {},
 	"internal/simtest":           append([]string{"node", "internal/simtest/simnet"}, below...),
 	"internal/simtest/*":         append([]string{"internal/simtest/simnet"}, below...),
@@ -85,7 +89,7 @@ var strangers = map[string][]string{
 	"github.com/danielgtaylor/huma/v2":    {"api"},
 	"github.com/anishathalye/porcupine":   {"jepsen-lite/check", "jepsen-lite/report"},
 	"github.com/urfave/cli/v2":            {"cmd/selfware-node"},
-	"golang.org/x/sys":                    {"runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "bench", "internal/*", "jepsen-lite", "jepsen-lite/*"},
+	"golang.org/x/sys":                    {"keeper", "keeper/*", "runner", "agent", "node", "cluster", "cluster/*", "cmd/selfware-node", "bench", "internal/*", "jepsen-lite", "jepsen-lite/*"},
 }
 
 // apart are pairs of which neither may reach the other by any way.

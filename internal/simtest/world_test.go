@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/cluster"
-	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/internal/simtest/simnet"
@@ -28,11 +27,6 @@ type options struct {
 	profile gossip.Profile
 	// snapshots makes raft take a snapshot every so many entries; 0 = as usual.
 	snapshots uint64
-	// drift gives each machine a clock of its own; repeats is the probability that
-	// a message of a session is said again; fsync is how long a write may take.
-	drift   bool
-	repeats float64
-	fsync   time.Duration
 	// verbose prints the trace and the nodes' log.
 	verbose bool
 }
@@ -51,22 +45,9 @@ type sim struct {
 	oracle   *oracle
 	client   *client
 
-	mu      sync.Mutex
-	lines   []string
-	failed  bool
-	faults  faultCounts
-	retired map[string]*raftstore.Mem // disks by the ids of nodes that lost them
-}
-
-// faultCounts shows that faults were there.
-type faultCounts struct {
-	agents, disks, stalled, torn, wiped, repeated, resets int
-}
-
-func (s *sim) count(add func(*faultCounts)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	add(&s.faults)
+	mu     sync.Mutex
+	lines  []string
+	failed bool
 }
 
 var clusterKey = bytes.Repeat([]byte{7}, 32)
@@ -87,9 +68,8 @@ func bubble(t *testing.T, opt options, f func(s *sim)) {
 func newSim(t *testing.T, opt options) *sim {
 	s := &sim{
 		t: t, opt: opt, began: time.Now(), net: simnet.New(opt.seed), procs: simproc.NewWorld(),
-		log: slog.New(slog.DiscardHandler), retired: make(map[string]*raftstore.Mem),
+		log: slog.New(slog.DiscardHandler),
 	}
-	s.net.Classify(classes)
 	if opt.verbose && testing.Verbose() {
 		s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
@@ -108,10 +88,8 @@ func (s *sim) end() {
 	s.client.close()
 	s.net.HealAll()
 	for _, m := range s.machines {
-		m.resume()
-		m.mendDisk()
+		s.net.Resume(m.ip)
 		m.crash()
-		m.procs.KillAll()
 	}
 	s.wg.Wait()
 	time.Sleep(2 * time.Minute) // memberlist.Shutdown does not wait for its goroutines
@@ -155,18 +133,14 @@ func (s *sim) failf(format string, args ...any) {
 // bootAll starts all machines that are down.
 func (s *sim) bootAll() {
 	for _, m := range s.machines {
-		m.reap()
 		if m.p == nil {
 			m.boot()
 		}
 	}
 }
 
-// up lists the machines that run, and takes away those that have ended themselves.
+// up lists the machines that run.
 func (s *sim) up() []*machine {
-	for _, m := range s.machines {
-		m.reap()
-	}
 	return slices.DeleteFunc(slices.Clone(s.machines), func(m *machine) bool { return m.p == nil })
 }
 

@@ -1,14 +1,15 @@
 package dev
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
-	"github.com/selfware/selfware/runner"
+	"github.com/selfware/selfware/keeper/leftover"
 )
 
 // stop ends every node, kills what will not end or was left, and removes what
@@ -62,14 +63,9 @@ func (d *dev) clean() error {
 		if !m.dirty {
 			continue
 		}
-		r, err := runner.New(runner.Config{Dir: m.dir})
-		if err != nil {
+		if err := leftover.Sweep(filepath.Join(m.dir, "run"), slog.New(slog.DiscardHandler)); err != nil {
 			errs = append(errs, fmt.Errorf("cannot look for what %s left behind: %w", m.name, err))
-			continue
 		}
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		errs = append(errs, r.Run(ended))
 	}
 	return errors.Join(errs...)
 }

@@ -1,4 +1,4 @@
-package runner
+package leftover
 
 import (
 	"bytes"
@@ -11,54 +11,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// procStat is what we use of /proc/PID/stat.
-type procStat struct {
-	state   byte // R, S, D, Z, ...
-	pgrp    int
-	session int
-	start   uint64 // clock ticks since boot: with the pid and the boot id it names a process for ever
+// Stat is what we use of /proc/PID/stat.
+type Stat struct {
+	State   byte // R, S, D, Z, ...
+	Group   int
+	Session int
+	Start   uint64 // clock ticks since boot: with the pid and the boot id it names a process for ever
 }
 
-// readStat returns os.ErrNotExist if there is no such process. It runs at each
+// ReadStat looks at a process. It returns os.ErrNotExist if there is no such process. It runs at each
 // start, so it reads with plain system calls and no file object.
-func readStat(pid int) (procStat, error) {
+func ReadStat(pid int) (Stat, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return procStat{}, err
+		return Stat{}, err
 	}
 	defer unix.Close(fd)
 	var buf [1024]byte
 	n, err := unix.Read(fd, buf[:])
 	if errors.Is(err, unix.ESRCH) {
-		return procStat{}, os.ErrNotExist
+		return Stat{}, os.ErrNotExist
 	}
 	if err != nil {
-		return procStat{}, err
+		return Stat{}, err
 	}
 	return parseStat(buf[:n])
 }
 
-func parseStat(line []byte) (procStat, error) {
+func parseStat(line []byte) (Stat, error) {
 	// The second field is the program's name in parentheses, which may hold
 	// spaces and parentheses itself.
 	end := bytes.LastIndexByte(line, ')')
 	if end < 0 {
-		return procStat{}, fmt.Errorf("cannot read stat line %q", line)
+		return Stat{}, fmt.Errorf("cannot read stat line %q", line)
 	}
 	f := strings.Fields(string(line[end+1:]))
 	if len(f) < 20 {
-		return procStat{}, fmt.Errorf("cannot read stat line %q: too short", line)
+		return Stat{}, fmt.Errorf("cannot read stat line %q: too short", line)
 	}
-	s := procStat{state: f[0][0]}
+	s := Stat{State: f[0][0]}
 	var errs [3]error
-	s.pgrp, errs[0] = strconv.Atoi(f[2])
-	s.session, errs[1] = strconv.Atoi(f[3])
-	s.start, errs[2] = strconv.ParseUint(f[19], 10, 64)
+	s.Group, errs[0] = strconv.Atoi(f[2])
+	s.Session, errs[1] = strconv.Atoi(f[3])
+	s.Start, errs[2] = strconv.ParseUint(f[19], 10, 64)
 	return s, errors.Join(errs[:]...)
 }
 
-// readBootID names this boot of this machine.
-func readBootID() (string, error) {
+// BootID names this boot of this machine.
+func BootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", fmt.Errorf("cannot read the boot id: %v", err)
@@ -66,8 +66,8 @@ func readBootID() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// allPIDs lists the processes of the machine.
-func allPIDs() ([]int, error) {
+// AllPIDs lists the processes of the machine.
+func AllPIDs() ([]int, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -99,4 +99,10 @@ func hasEnv(pid int, entry string) bool {
 		}
 	}
 	return false
+}
+
+// inCgroup says whether pid is in the cgroup whose name ends with token, or below.
+func inCgroup(pid int, token string) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	return err == nil && bytes.Contains(b, []byte(token+"/"))
 }

@@ -1,0 +1,67 @@
+// Package keeper is the process that holds a node together: it forks the agent,
+// which is all the rest of a node, and every child on the agent's behalf, and it
+// outlives the agent. It knows nothing of trees: an agent says what to fork, what to
+// signal, and until when exclusive children may run.
+//
+// # Guarantees
+//
+//   - Children survive their agent, however it ends, and an upgrade. The keeper has
+//     a copy of each pipe that they write to, so they lose no output and get no
+//     SIGPIPE; a note for each, of the agent's; and descriptors that an agent stored.
+//     The next agent gets it all back, and each exit until it says that it knows.
+//   - Agent and children end with the keeper. The kernel's death signal hangs on the
+//     thread that forked, so the main thread forks them all, over upgrades too.
+//   - Exclusive lives are killed at the moment that the agent named last, of
+//     CLOCK_BOOTTIME, whatever the agent does. A thread that sleeps on a timerfd does
+//     it. On its way it takes one mutex, under which nothing waits for a disk or for
+//     another process. A keeper that was asleep itself kills what is overdue first
+//     thing. Without such a moment, or after it, none is begun.
+//   - A process is signalled only before it is reaped, so its number is its own. When
+//     a leader ends, its group, and its cgroup where there is one, are killed while
+//     it is still a zombie.
+//   - One keeper at a time has a data dir, and kills what an earlier one left behind
+//     (package leftover), but only once an agent has the ports of the node.
+//   - An agent that ends is started again, after 0.1 to 5 seconds. With code 0, which
+//     it gives when its node has left the cluster or was told to end, and if no agent
+//     ever ran and there are no children, the node ends with its code.
+//   - Everything has a limit: 32,768 lives, 64 MiB of notes, 64 stored descriptors, and
+//     what package wire says of messages.
+//   - As process 1 it reaps orphans.
+//
+// # Upgrade
+//
+// Upgrade asks through keeper.sock in the data dir. The binary is asked first which
+// states it reads. Then the agent is told to yield and ends without its children, and
+// the main thread executes the new binary: the same process, with the same children.
+// All the keeper knows is handed over in a memory file. Whoever asked hears that it
+// is done when the new agent runs.
+//
+// # Faults and their outcome
+//
+//   - The agent crashes, is killed, or exits with another code than 0: children run
+//     on, exclusive ones until their moment; a new agent adopts them.
+//   - The agent stands still: the same, and the keeper waits for it. It takes none of
+//     what the keeper says, which is bounded by the number of lives.
+//   - The keeper is killed: agent and children die at once. Helpers that the death
+//     signal does not reach die at the next start.
+//   - The keeper stands still: nobody is forked, signalled or reaped, and exclusive
+//     lives run on until it goes on. That is the assumption under "at most one life":
+//     a keeper is scheduled within the time that cluster.Times calls Kill.
+//   - SIGTERM, SIGINT: the agent ends its children as their specs say, within 20 s, and
+//     what is left is killed. Without an agent the children get SIGTERM and 8 s.
+//   - The disk hangs: forks wait for the record of lives, and so does the start of an
+//     agent. Signals, reaping and deadlines do not.
+//   - A file system hangs at exec: so do all forks, and upgrades; nothing else.
+//   - Out of descriptors, pids or memory: that one start fails.
+//   - The new binary cannot be executed, or reads no such state: nothing changes, and
+//     the command says so. Its agent does not stay: the command says that; children
+//     stay, and agents go on being started.
+//   - The new binary is killed or crashes before it has read the state: that is the
+//     death of a keeper.
+//
+// # How it is tested
+//
+// With real processes: agents and keepers killed, paused and upgraded under children
+// whose pids, start times and sockets must stay; and every test of package runner,
+// which runs on a keeper.
+package keeper

@@ -1,0 +1,267 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/keeper/wire"
+)
+
+// Keeper is the connection to the process that forks, signals and reaps for a
+// Runner, and what it held when the connection began.
+type Keeper struct {
+	conn   *wire.Conn
+	pid    int    // of the keeper
+	marker string // environment entry that all children carry
+	lives  []*wire.Message
+	exits  []*wire.Message
+	stored map[string]int
+}
+
+// Attach asks the keeper at the other end of fd what it holds.
+func Attach(fd int) (*Keeper, error) {
+	k := &Keeper{conn: wire.NewConn(fd), stored: make(map[string]int)}
+	if err := k.conn.Send(&wire.Message{Op: wire.Attach}); err != nil {
+		return nil, fmt.Errorf("cannot speak to the keeper: %w", err)
+	}
+	if _, err := k.until(wire.Attached); err != nil {
+		k.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// until gathers what comes before the answer op.
+func (k *Keeper) until(op wire.Op) (*wire.Message, error) {
+	for {
+		m, err := k.conn.Recv()
+		if err != nil {
+			return nil, fmt.Errorf("cannot hear the keeper: %w", err)
+		}
+		switch m.Op {
+		case op:
+			return m, nil
+		case wire.Welcome:
+			k.pid, k.marker = m.PID, m.Key
+		case wire.Life:
+			k.lives = append(k.lives, m)
+		case wire.Exited:
+			k.exits = append(k.exits, m)
+		case wire.Stored:
+			k.keep(m)
+		}
+	}
+}
+
+func (k *Keeper) keep(m *wire.Message) {
+	for _, fd := range m.FDs {
+		k.stored[m.Key] = fd // there is one, or none if there is no room for it
+	}
+}
+
+// Stored gives the file of a descriptor that an agent before this one stored, once.
+func (k *Keeper) Stored(name string) *os.File {
+	fd, ok := k.stored[name]
+	if !ok {
+		return nil
+	}
+	delete(k.stored, name)
+	return os.NewFile(uintptr(fd), name)
+}
+
+// Store has the keeper hold a copy of a descriptor, for the next agent.
+func (k *Keeper) Store(name string, fd int) error {
+	return k.conn.Send(&wire.Message{Op: wire.Store, Key: name, FDs: []int{fd}, Lent: true})
+}
+
+// Drop has the keeper close what it holds under a name.
+func (k *Keeper) Drop(name string) error {
+	return k.conn.Send(&wire.Message{Op: wire.Store, Key: name})
+}
+
+// Close ends the connection. Runner does it, once there is one.
+func (k *Keeper) Close() {
+	for _, fd := range k.stored {
+		unix.Close(fd)
+	}
+	for _, m := range k.lives {
+		closeAll(m.FDs)
+	}
+	k.stored, k.lives = nil, nil
+	k.conn.Close()
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}
+
+// note is what the keeper remembers of a life for the next agent.
+type note struct {
+	Name    string
+	StopSig syscall.Signal
+	Grace   time.Duration
+	MinUp   time.Duration `json:",omitempty"`
+	Up      bool          `json:",omitempty"`
+	// StopAt is when the stop signal was sent, of CLOCK_BOOTTIME; 0 = it was not.
+	StopAt  time.Duration `json:",omitempty"`
+	Failure string        `json:",omitempty"`
+	Probe   *Spec         `json:",omitempty"` // what a probe needs, until it has passed
+}
+
+// note describes p as it is now. Under mu.
+func (p *life) note() []byte {
+	n := note{
+		Name: p.name, StopSig: p.stopSig, Grace: p.grace, MinUp: p.minUp, Up: p.up, StopAt: p.stopAt, Failure: p.failure,
+	}
+	if p.probed != nil && !p.up && !p.stopping {
+		n.Probe = p.probed
+	}
+	text, err := json.Marshal(n)
+	if len(text) > wire.MaxNote || err != nil {
+		n.Probe = nil // an environment that large goes without a second try
+		text, _ = json.Marshal(n)
+	}
+	return text
+}
+
+// probeSpec is the part of s that its probe needs.
+func probeSpec(s *Spec) *Spec {
+	if s.Probe == nil {
+		return nil
+	}
+	p := &Spec{Key: s.Key, Name: s.Name, Probe: s.Probe, MinUptime: s.MinUptime}
+	if len(s.Probe.Exec) > 0 {
+		p.Env, p.EnvFile, p.Dir, p.User, p.Group = s.Env, s.EnvFile, s.Dir, s.User, s.Group
+	}
+	return p
+}
+
+// bootTime goes on while the machine is suspended.
+func bootTime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("runner: cannot read CLOCK_BOOTTIME: " + err.Error()) // Linux has it since 2.6.39
+	}
+	return time.Duration(ts.Nano())
+}
+
+// send tells the keeper something. If it is gone, receive knows.
+func (r *Runner) send(m *wire.Message) {
+	if err := r.keeper.conn.Send(m); err != nil && !errors.Is(err, wire.ErrClosed) {
+		r.log.Error("cannot speak to the keeper", "key", m.Key, "err", err)
+	}
+}
+
+// receive takes what the keeper says until the connection ends.
+func (r *Runner) receive() {
+	for {
+		m, err := r.keeper.conn.Recv()
+		if err != nil {
+			break
+		}
+		r.onMessage(m)
+	}
+	close(r.lost)
+}
+
+func (r *Runner) onMessage(m *wire.Message) {
+	closeAll(m.FDs) // none is expected
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.Op == wire.Yield {
+		if !r.yielded {
+			r.yielded = true
+			close(r.yield)
+		}
+		return
+	}
+	p := r.byKey[m.Key]
+	if p == nil {
+		if m.Op == wire.Exited {
+			r.send(&wire.Message{Op: wire.Forget, Key: m.Key})
+		}
+		return
+	}
+	switch m.Op {
+	case wire.Spawned:
+		r.onSpawned(p, m)
+	case wire.Failed:
+		r.onRefused(p, m)
+	case wire.Exited:
+		r.onExited(p, m)
+	case wire.Unsent:
+		r.log.Warn("cannot signal process group", "key", p.key, "pid", p.pid, "err", syscall.Errno(m.Number))
+	}
+}
+
+// adopt takes over what the keeper holds from an agent before this one.
+func (r *Runner) adopt() {
+	for _, m := range r.keeper.lives {
+		p := &life{key: m.Key, status: -1, forked: true, pid: m.PID, start: m.Start, begun: true}
+		p.since = time.Now().Add(time.Duration(m.Number) - bootTime())
+		var n note
+		if err := json.Unmarshal(m.Note, &n); err != nil && !isProbe(m.Key) {
+			r.log.Warn("cannot read what was noted of a child", "key", m.Key, "err", err)
+		}
+		p.name, p.stopSig, p.grace, p.minUp, p.up = n.Name, n.StopSig, n.Grace, n.MinUp, n.Up
+		p.stopAt, p.stopping, p.failure, p.probed = n.StopAt, n.StopAt != 0, n.Failure, n.Probe
+		if isProbe(m.Key) {
+			p.onEnd = func(Event) {} // whoever waited for it is gone
+		}
+		for i, fd := range m.FDs {
+			if checkName(p.name) != nil || i >= len(streamNames) {
+				unix.Close(fd)
+				continue
+			}
+			p.streams = append(p.streams, r.logs.newStream(p.name, streamNames[i], fd))
+		}
+		r.nextID++
+		p.id = r.nextID
+		r.byKey[p.key], r.byID[p.id] = p, p
+	}
+	r.keeper.lives = nil
+}
+
+// resume goes on with all that was adopted, as if nothing had been.
+func (r *Runner) resume() {
+	r.mu.Lock()
+	for _, p := range r.byKey {
+		if p.begun {
+			r.resumeLife(p)
+		}
+	}
+	r.mu.Unlock()
+	for _, m := range r.keeper.exits {
+		r.onMessage(m)
+	}
+	r.keeper.exits = nil
+}
+
+// resumeLife sets the clocks of p going again. Under mu.
+func (r *Runner) resumeLife(p *life) {
+	r.watch(p)
+	switch {
+	case p.onEnd != nil || p.stopping && p.stopSig == unix.SIGKILL || p.failure != "":
+		p.stopSig = unix.SIGKILL
+		r.killNow(p)
+	case p.stopping:
+		r.afterGrace(p, p.stopAt+p.grace-bootTime())
+	case p.up:
+	default:
+		r.awaitUp(p)
+	}
+}
+
+// probeMark begins the keys of exec probes, which no caller may use.
+const probeMark = "\x00probe of "
+
+func isProbe(key string) bool { return strings.HasPrefix(key, probeMark) }
