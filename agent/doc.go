@@ -10,7 +10,8 @@
 // Guarantees:
 //   - Of one path at most one life runs on this node. A newer life starts when
 //     the older one is gone.
-//   - An epoch is started at most once by one agent process. The epochs of
+//   - An epoch is started at most once by one agent process, but for restarts alone
+//     (below), one after another. The epochs of
 //     paths that have neither orders nor lives are remembered for the last
 //     16,384 of these paths.
 //   - A life that no order names is stopped, but only after a leader has said
@@ -22,6 +23,20 @@
 //     an event that will not come.
 //   - The back-off of an order runs from its first arrival; repeats do not
 //     restart it, and it goes on while there is no session.
+//
+// Alone. After Config.Alone without a settled session, the end of a life that is not
+// acknowledged is answered by planAlone, within the budget that its order brought:
+// after the back-off, another process of the same life (SELFWARE_START_REASON
+// autonomy, SELFWARE_ATTEMPT counts on). The report of it takes the place of all
+// that was not acknowledged of that life. Events are sent in a settled session only:
+// so an end that the leader is told of as its own to answer was told while the orders
+// were known, and what was done alone is told before anything that follows. With
+// Obeyed the agent says that there is nothing more of it.
+//
+// The leader may have answered an end that was told and not acknowledged. Then its
+// orders name a later life, or none, and the one that was restarted alone is stopped
+// before anything else begins, as any life that is replaced; supervisor charges the
+// restart once. An end that was acknowledged is never answered here.
 //
 // One goroutine, Run's, owns all state. A session has two more, a reader and a
 // writer. The writer exists so that a peer that does not read cannot stop the

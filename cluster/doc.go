@@ -90,6 +90,12 @@
 // other nodes do not wait. Status, why and every decision say that moves are paced.
 // The leader counts in memory; a new one begins anew, with 50 at once.
 //
+// A node without a leader restarts children alone (Times.Alone; supervisor's package
+// doc). NodeLost says with Apart that the node's agent may run on: always, but when it
+// said goodbye or its port refuses, which is the kernel's word that no process is
+// left. When a node that was lost says Obeyed, TypeReturned ends what budgets hold
+// back for it.
+//
 // # Guarantees
 //
 //   - A command acknowledged by Submit is applied on a majority's disks (P2).

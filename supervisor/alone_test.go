@@ -308,3 +308,50 @@ func (s *sea) obeyed(n *isle) {
 		}
 	}
 }
+
+func TestLocalBudget(t *testing.T) {
+	ages := func(seconds ...int) (all []time.Duration) {
+		for _, s := range seconds {
+			all = append(all, time.Duration(s)*time.Second)
+		}
+		return all
+	}
+	backoff := Backoff{Kind: Exponential, Base: time.Second, Max: time.Minute}
+	fresh := LocalBudget{Left: 2, Share: 2, Period: time.Minute, Backoff: backoff}
+	used := LocalBudget{Left: 1, Share: 2, Period: time.Minute, Backoff: backoff, Used: 3}
+	moves := LocalBudget{Left: 2, Share: 2, Period: time.Minute, MoveAfter: 3}
+	near := LocalBudget{Left: 2, Share: 2, Period: time.Minute, MoveAfter: 3, Used: 1, Crashes: 1}
+	for _, tt := range []struct {
+		name string
+		b    LocalBudget
+		ages []time.Duration
+		row  int
+		held time.Duration
+
+		backoff time.Duration
+		newRow  int
+		wait    time.Duration
+	}{
+		{"the first", fresh, nil, 0, time.Hour, time.Second, 1, 0},
+		{"the second", fresh, ages(30), 1, time.Hour, 2 * time.Second, 2, 0},
+		{"none left", fresh, ages(30, 10), 2, time.Hour, 0, 2, 30*time.Second + 1},
+		{"none left for a moment", fresh, ages(60, 10), 2, time.Hour, 0, 2, 1},
+		{"one has left the window", fresh, ages(61, 10), 2, time.Hour, 2 * time.Second, 3, 0},
+		{"after others", used, nil, 0, time.Second, 8 * time.Second, 1, 0},
+		{"no more after others", used, ages(1), 1, 2 * time.Second, 0, 1, 58*time.Second + 1},
+		{"others as old as can be", used, ages(1), 1, time.Minute, 0, 1, 1},
+		{"others gone", used, ages(1), 1, time.Minute + 1, 2 * time.Second, 2, 0},
+		{"two of three in a row", moves, ages(1), 1, time.Hour, 0, 2, 0},
+		{"the third in a row moves", moves, ages(70, 20), 2, time.Hour, 0, 2, 40*time.Second + 1},
+		{"not in a row", moves, ages(70), 2, time.Hour, 0, 1, 0},
+		{"one came before", near, nil, 0, time.Second, 0, 2, 0},
+		{"one came before, the third moves", near, ages(1), 2, 2 * time.Second, 0, 2, 58*time.Second + 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b, row, wait := tt.b.Next(tt.ages, tt.row, tt.held)
+			if b != tt.backoff || row != tt.newRow || wait != tt.wait {
+				t.Errorf("back-off %v, row %d, wait %v; want %v, %d, %v", b, row, wait, tt.backoff, tt.newRow, tt.wait)
+			}
+		})
+	}
+}

@@ -38,11 +38,55 @@
 // became exclusive is bound by no lease: if its node is cut off before it has
 // stopped, it may overlap with the first exclusive one.
 //
+// # Alone
+//
+// A node without a leader may restart a child on its own: one that is permanent or
+// transient, not exclusive, below a one_for_one supervisor, and only while the same
+// crash would not have moved it. It keeps the life, and with it the epoch. What it
+// may do it was lent with the order (LocalBudget), what it did it tells on return
+// (EventRestarted: the total for the life, and the ages of those in the window).
+//
+// Why no window is exceeded (P3). Let a child's budget be Max in a Period, and say
+// that an end is answered when somebody restarts the child for it, the log or a node.
+//
+//  1. A node is lent Share, half of what is not held back already, and uses at most
+//     Share in any Period. While charges from before it had this budget may still
+//     count, for its first Period, it uses at most Left, so that those, what is held
+//     back and Left make at most Max. Only events of the child's present life charge
+//     its window, and they come from the node that holds it; so the log charges
+//     nothing that the node does not know of while the life is the child's.
+//  2. When the node is lost and its agent may go on (NodeLost with Apart), Share is
+//     held back (Budget.Held): the log restarts the child elsewhere, and lends
+//     another node, only from the rest. Whatever the lost node does, the sum stays
+//     within Max. Node after node may be lost: each gets half of the rest.
+//  3. What is held back is given free when the node has obeyed the orders of now and
+//     has told all that it did (Returned): what it was lent is void, and its restarts
+//     are charges. If its agent began anew, or it left for good, nothing can be told
+//     any more; Share is then held back for one Period, after which no restart of
+//     that time is in any window. The same holds for an agent that began anew on a
+//     node that was not lost (NodeLost with Restarted and Apart).
+//  4. The node may answer an end that it had told the log of, not knowing that the
+//     log had answered it. Ends of a life are numbered (tally), and each number is
+//     charged once; so is a report that arrives again.
+//
+// All this counts by the node's own clock. Cluster time stands still without a
+// leader and so runs late, never early: a charge leaves a window late by real time.
+// The window of a child that merges more than Max keeps the newest Max: it is full
+// all the same, and Used never says more than was allowed.
+//
+// The price: while a lost node is neither back nor removed, a child that was there
+// has what is left of its budget, 3 restarts of the default 5. That is meant. To
+// charge what was lent at once would punish children for the loss of their node; to
+// charge it only when the node is back would allow twice the budget meanwhile. A
+// node whose agent is known to be gone holds nothing back. An Edit that lowers a
+// budget reaches a node that is cut off when it is back.
+//
 // # Guarantees
 //
 //   - One decision on what becomes of a child per stamp (the end of its old life
 //     or its escalation may be told beside it); epochs only grow (P1).
-//   - No window is exceeded: the charge that would do so escalates (P3, P10).
+//   - No window is exceeded: the charge that would do so escalates (P3, P10), what
+//     nodes do alone included.
 //   - One event leads to at most one decision (P7): repeats are ErrStale.
 //   - What an operator stopped stays stopped (P11), group restarts included.
 //   - No exclusive life is followed by another before it is known to be over (P13).
@@ -57,6 +101,8 @@
 //     its loss says otherwise; nothing is decided twice.
 //   - A lost node (NodeLost): uncharged; the strategy acts once per supervisor;
 //     lives that were ending there have ended.
+//   - A node without a leader: see above. A report that never comes, because its agent
+//     was killed meanwhile: the children's budgets are smaller for one period.
 //   - A restarted agent (NodeLost with Restarted): its children begin anew on
 //     the same node, uncharged.
 //   - A lease that ran out (EventFenced): as a node loss of that child alone; the
