@@ -61,6 +61,21 @@ func TestAdapter(t *testing.T) {
 	if lives := procs.Live(); len(lives) != 1 || lives[0].Ref != l.Ref || !lives[0].Up || lives[0].PID == 0 {
 		t.Errorf("alive: %+v", lives)
 	}
+	for l.Restarts = range 3 { // its node restarts it alone, at once: one key, one life at a time
+		procs.Stop(l.Ref, "test")
+		if e := next(); e.Kind != runner.Exited || e.Signal != "SIGTERM" || !e.Requested {
+			t.Errorf("event %v", e)
+		}
+		if err := procs.Start(l); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(); e.Kind != runner.Spawned {
+			t.Fatalf("event %v", e)
+		}
+		if e := next(); e.Kind != runner.Up {
+			t.Fatalf("event %v", e)
+		}
+	}
 	procs.Stop(l.Ref, "test")
 	if e := next(); e.Kind != runner.Exited || e.Signal != "SIGTERM" || !e.Requested {
 		t.Errorf("event %v", e)
