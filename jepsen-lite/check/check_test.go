@@ -136,6 +136,15 @@ func (in *Input) charge(at int, used int) {
 	in.Log.Ends = append(in.Log.Ends, history.End{Index: index, Path: "storm/a", Epoch: supervisor.Epoch(index), Decided: true})
 }
 
+// alone adds what a node told of storm/a.
+func (in *Input) alone(at int, before, after int) {
+	in.Log.Decisions = append(in.Log.Decisions, supervisor.Decision{
+		Stamp: supervisor.Stamp{Index: uint64(at / 10), Time: time.Duration(at) * time.Millisecond}, Path: "storm/a",
+		Verdict: supervisor.VerdictRestart, Cause: supervisor.Cause{Kind: supervisor.CauseAutonomy},
+		Before: supervisor.Budget{Used: before, Max: 2}, After: supervisor.Budget{Used: after, Max: 2},
+	})
+}
+
 func (in *Input) escalate(at int, used int) {
 	in.Log.Decisions = append(in.Log.Decisions, supervisor.Decision{
 		Stamp: supervisor.Stamp{Index: uint64(at / 10), Time: time.Duration(at) * time.Millisecond}, Path: "storm/a", Verdict: supervisor.VerdictEscalate,
@@ -221,6 +230,9 @@ func TestCheckers(t *testing.T) {
 		{"intensity", "one too many", func(in *Input) { in.charge(6000, 3) }, "restarted 3 times"},
 		{"intensity", "a window that forgot", func(in *Input) { in.charge(9600, 1) }, "but was told 1"},
 		{"intensity", "an early escalation", func(in *Input) { in.escalate(9600, 1) }, "escalated at index 960 after 1"},
+		{"intensity", "a node that was alone", func(in *Input) { in.alone(9600, 1, 2); in.escalate(9700, 2) }, ""},
+		{"intensity", "a node that was alone long ago", func(in *Input) { in.alone(9600, 1, 2); in.charge(9700, 2) }, ""},
+		{"intensity", "a node that was alone, forgotten", func(in *Input) { in.alone(9600, 1, 2); in.charge(9700, 1) }, "but was told 1"},
 		{"intensity", "nothing escalated", func(in *Input) { in.Log.Decisions = in.Log.Decisions[:1] }, "no budget was ever spent"},
 
 		{"order", "wrong start order", func(in *Input) {

@@ -88,7 +88,7 @@ func (t *tracer) command(index uint64, c *fsm.Command, r fsm.Result) {
 func (t *tracer) ends(index uint64, events []supervisor.ChildEvent, ds []supervisor.Decision) {
 	led := make(map[string][]uint16)
 	for _, d := range ds {
-		if final(d.Verdict) && !slices.Contains(led[d.Path], d.Pos) {
+		if final(d.Verdict) && d.Cause.Kind != supervisor.CauseAutonomy && !slices.Contains(led[d.Path], d.Pos) {
 			led[d.Path] = append(led[d.Path], d.Pos)
 		}
 	}

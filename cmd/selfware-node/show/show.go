@@ -217,6 +217,9 @@ func Why(w io.Writer, y api.Why, s Style) {
 	fmt.Fprintln(w)
 	if y.Budget.Max > 0 || y.Budget.Period > 0 {
 		fmt.Fprintf(w, "budget: %d of %d restarts used in %s\n", y.Budget.Used, y.Budget.Max, span(y.Budget.Period))
+		if y.Budget.Held > 0 {
+			fmt.Fprintf(w, "held back: %d, for nodes that were cut off and may have restarted it alone\n", y.Budget.Held)
+		}
 	}
 	for i, d := range y.Decisions {
 		fmt.Fprintln(w)
