@@ -42,6 +42,7 @@ type member struct {
 	port    net.Listener
 	server  *api.Server
 	web     *httptest.Server
+	addr    string // where it is served as in a real node, limits and all
 	logs    fakeLogs
 
 	mu      sync.Mutex
@@ -102,7 +103,12 @@ func (w *world) join(i int, opts []option) {
 	t.Cleanup(m.web.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error, 1)
-	go func() { over <- m.server.Run(ctx) }()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.addr = lis.Addr().String()
+	go func() { over <- m.server.Run(ctx, lis) }()
 	t.Cleanup(func() { // before the web server closes: streams end with Run
 		cancel()
 		if err := <-over; err != nil {

@@ -160,6 +160,9 @@ func (l *leader) onHello(id string, m sessionNews) {
 	}
 	if c := l.contacts[id]; c != nil && c.session != nil {
 		c.session.conn.Close() // a node has one session: the newest
+	} else if c == nil && len(l.contacts) >= maxContacts {
+		m.s.put(func(o *outbox) { o.refused = "the leader knows too many nodes" })
+		return
 	}
 	now := time.Now()
 	c := &contact{session: m.s, since: now, heard: now}

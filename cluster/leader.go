@@ -20,6 +20,9 @@ const (
 	maxBatch   = 2048 // inputs in one entry
 	maxEntry   = 4 << 20
 	maxAssigns = 512 // placements per entry
+	// maxContacts are nodes that this leader has heard of in its term, those that it
+	// did not let in among them.
+	maxContacts = 2 * fsm.MaxNodes
 )
 
 // leader is the leader's work in one term. One goroutine, lead's, owns all of it

@@ -15,8 +15,9 @@ import (
 const (
 	MaxNodes    = 10_000
 	MaxTrees    = 1_000
-	MaxRecords  = 8_192 // of the event stream; older ones are forgotten
-	MaxRequests = 4_096 // request ids remembered
+	MaxLives    = 200_000 // children of all trees, those that are leaving among them
+	MaxRecords  = 8_192   // of the event stream; older ones are forgotten
+	MaxRequests = 4_096   // request ids remembered
 )
 
 // Errors of a Result, besides those of package supervisor.

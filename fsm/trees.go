@@ -8,6 +8,9 @@ import (
 
 // applyTree makes a tree, or edits the one of that name.
 func (s *state) applyTree(spec *supervisor.Spec, by string) Result {
+	if n := s.others(spec.Name) + spec.Size(); n > MaxLives {
+		return Result{Err: fmt.Errorf("%w: the cluster would have %d children, the limit is %d", supervisor.ErrRefused, n, MaxLives)}
+	}
 	if t := s.trees[spec.Name]; t != nil {
 		ds, err := s.step(t, supervisor.Edit{Spec: *spec, By: by})
 		if err == nil {
@@ -26,6 +29,18 @@ func (s *state) applyTree(spec *supervisor.Spec, by string) Result {
 	s.record(Record{Kind: KindTree, Sentence: fmt.Sprintf("tree %s is new (by %s)", spec.Name, by)})
 	ds, err := s.step(t, supervisor.Start{Path: spec.Name})
 	return Result{Err: err, Decisions: ds}
+}
+
+// others counts the children of all trees but for those that an edit of the named
+// one replaces.
+func (s *state) others(name string) (n int) {
+	for _, t := range s.trees { // order-free: a sum
+		size, leaving := t.Size()
+		if n += leaving; t.Name() != name {
+			n += size
+		}
+	}
+	return n
 }
 
 func (s *state) deleteTree(name, by string) Result {

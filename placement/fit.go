@@ -90,6 +90,9 @@ func (q *query) refuse(i int, n *Node) string {
 	if reason := q.refuseLabels(n); reason != "" {
 		return reason
 	}
+	if n.Used.Children >= MaxChildren {
+		return fmt.Sprintf("has %d children, the limit of a node", n.Used.Children)
+	}
 	if ask := asked(q.Placement.CPU); !fits(ask, n.CPU, n.Used.CPU) {
 		return "asks " + cores(ask) + ", " +
 			thousandths(free(n.CPU, n.Used.CPU)) + " of " + thousandths(n.CPU) + " are free"

@@ -184,3 +184,16 @@ func freshNodes(n int) []Node {
 func worker(path string) supervisor.Request {
 	return supervisor.Request{Ref: supervisor.Ref{Path: path}}
 }
+
+// TestLimitOfChildren: a node takes so many and not one more, within one call too.
+func TestLimitOfChildren(t *testing.T) {
+	in := Input{Nodes: freshNodes(1)}
+	in.Nodes[0].Used.Children = MaxChildren - 1
+	results := PlaceAll([]supervisor.Request{worker("shop/a"), worker("shop/b")}, in)
+	if results[0].Node == "" || results[1].Node != "" {
+		t.Fatalf("got %+v", results)
+	}
+	if why := fmt.Sprint(results[1].Refusals); !strings.Contains(why, "has 20000 children, the limit of a node") {
+		t.Errorf("the refusal is %s", why)
+	}
+}

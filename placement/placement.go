@@ -8,6 +8,10 @@ import (
 	"github.com/selfware/selfware/supervisor"
 )
 
+// MaxChildren is how many children a node takes: what it must be told at once, when
+// its session begins, and what it says that it holds, have limits too.
+const MaxChildren = 20_000
+
 // Node is one node as the leader sees it. IDs are unique.
 type Node struct {
 	ID     string

@@ -112,6 +112,16 @@ type Spec struct {
 	Children  []ChildSpec `json:"children"`
 }
 
+// Size counts all children, workers and supervisors.
+func (s *Spec) Size() int { return sizeOf(s.Children) }
+
+func sizeOf(children []ChildSpec) (n int) {
+	for i := range children {
+		n += 1 + sizeOf(children[i].Children)
+	}
+	return n
+}
+
 // ChildSpec is one child: a worker (Program set) or a supervisor (Supervisor set).
 type ChildSpec struct {
 	ID          string      `json:"id"`

@@ -5,6 +5,10 @@ import "time"
 // Name is the tree's name, the first part of every path.
 func (t *Tree) Name() string { return t.spec.Name }
 
+// Size counts the children of the spec, workers and supervisors; leaving those that
+// left it and whose life has yet to end.
+func (t *Tree) Size() (size, leaving int) { return t.size - 1, len(t.byPath) - t.size }
+
 // Spec is what the tree was made from; not to be changed.
 func (t *Tree) Spec() Spec { return t.spec }
 

@@ -10,6 +10,15 @@ type Conn struct {
 	net.Conn
 	peer    string
 	purpose Purpose
+	leave   func() // the census; nil on the dialer's side
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	if c.leave != nil {
+		c.leave()
+	}
+	return c.Conn.Close()
 }
 
 // Peer is the node id of the other side.

@@ -33,6 +33,9 @@ type Config struct {
 	// Backlog limits the connections that wait in each listener for Accept.
 	// Zero means 128.
 	Backlog int
+	// MaxPerPeer limits the open connections of one node, MaxConns those of all.
+	// Zero means 1,024 and 16,384.
+	MaxPerPeer, MaxConns int
 	// Starts judges the starts of those who dial. Nil accepts all.
 	Starts Starts
 	// Logger gets refusals, at most one line a second. Nil means none.
@@ -45,7 +48,7 @@ func (c Config) Validate() error {
 	if c.Listener == nil {
 		err = errors.Join(err, errors.New("listener is missing"))
 	}
-	if c.HandshakeTimeout < 0 || c.MaxPending < 0 || c.MaxPerIP < 0 || c.Backlog < 0 {
+	if c.HandshakeTimeout < 0 || c.MaxPending < 0 || c.MaxPerIP < 0 || c.Backlog < 0 || c.MaxPerPeer < 0 || c.MaxConns < 0 {
 		err = errors.Join(err, errors.New("limits must not be negative"))
 	}
 	return err
@@ -56,6 +59,7 @@ func (c Config) withDefaults() Config {
 	c.MaxPending = cmp.Or(c.MaxPending, 256)
 	c.MaxPerIP = cmp.Or(c.MaxPerIP, max(1, c.MaxPending/4))
 	c.Backlog = cmp.Or(c.Backlog, 128)
+	c.MaxPerPeer, c.MaxConns = cmp.Or(c.MaxPerPeer, 1024), cmp.Or(c.MaxConns, 16_384)
 	if c.Starts == nil {
 		c.Starts = anyStart{}
 	}
@@ -69,6 +73,7 @@ func (c Config) withDefaults() Config {
 type Mux struct {
 	cfg     Config
 	pending pending
+	open    census
 	slots   chan struct{} // one per handshake goroutine; strict where pending is quick
 
 	mu        sync.Mutex
@@ -114,6 +119,7 @@ func (m *Mux) Listener(p Purpose) net.Listener {
 // Stats are counts since New.
 type Stats struct {
 	Pending  int    // handshakes under way now
+	Open     int    // connections that were handed over and are not closed yet
 	Accepted uint64 // connections handed to a listener
 	Refused  uint64 // handshakes that failed, those cut off included
 	Evicted  uint64 // handshakes cut off because too many were under way
@@ -122,7 +128,7 @@ type Stats struct {
 // Stats returns the counts.
 func (m *Mux) Stats() Stats {
 	now, evicted := m.pending.counts()
-	return Stats{Pending: now, Accepted: m.accepted.Load(), Refused: m.refused.Load(), Evicted: evicted}
+	return Stats{Pending: now, Open: m.open.count(), Accepted: m.accepted.Load(), Refused: m.refused.Load(), Evicted: evicted}
 }
 
 // Run accepts connections until ctx ends (nil) or the port fails (an error).
@@ -179,7 +185,11 @@ func (m *Mux) serve(h *handshake) {
 	if err == nil {
 		err = h.conn.SetDeadline(time.Time{})
 	}
+	if err == nil {
+		err = m.open.enter(c, m.cfg.MaxPerPeer, m.cfg.MaxConns)
+	}
 	if err == nil && !m.handOver(c) {
+		c.Close() // it leaves the census
 		err = fmt.Errorf("nobody takes connections for %s", c.purpose)
 	}
 	if err != nil {
