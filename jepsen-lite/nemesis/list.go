@@ -23,12 +23,12 @@ var none = kind{
 
 // kinds are all but mixed, which draws from them.
 func kinds() []kind {
-	return slices.Concat([]kind{none}, kills, pauses, partitions, slows, disks, clocks)
+	return slices.Concat([]kind{none}, kills, pauses, partitions, slows, disks, clocks, restarts)
 }
 
 // List gives every nemesis there is, by name.
 func List() []Nemesis {
-	var all []Nemesis
+	all := []Nemesis{mixed{}}
 	for _, k := range kinds() {
 		all = append(all, k)
 	}

@@ -253,3 +253,38 @@ func TestLoopEnds(t *testing.T) {
 		}
 	})
 }
+
+type netOnly struct{ *fake }
+
+func (netOnly) Can() lab.Caps { return lab.CanKill | lab.CanPause | lab.CanCut | lab.CanShape }
+
+// TestMixed: faults at once are healed all, and a part without a trace makes the
+// whole unreal.
+func TestMixed(t *testing.T) {
+	several := 0
+	for seed := range uint64(40) {
+		l := newFake(5)
+		f, err := find("mixed").Inject(background, netOnly{l}, dice(seed), Any)
+		if err != nil {
+			continue // it drew only what needs processes, which a fake has not
+		}
+		if r := f.Record(); strings.Contains(r.What, ";") {
+			several++
+			if r.Traits.Benign {
+				t.Errorf("seed %d: %s is benign", seed, r.What)
+			}
+		}
+		if err := f.Heal(background); err != nil || cuts(l) != 0 {
+			t.Errorf("seed %d: after healing %s (%v): %v", seed, f.Record().What, err, l.rules)
+		}
+	}
+	if several == 0 {
+		t.Log("no seed drew two faults that a fake can do")
+	}
+	traced, untraced := &strike{traces: Evidence{"x": 1}}, &strike{traces: Evidence{}, record: Record{Nemesis: "y"}}
+	if !(severalOf(traced).Evidence().Real()) || severalOf(traced, untraced).Evidence().Real() {
+		t.Error("evidence of one part does for another")
+	}
+}
+
+func severalOf(parts ...Fault) several { return parts }
