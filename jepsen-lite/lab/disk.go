@@ -131,6 +131,28 @@ func (d *disk) cutPower() (Lost, error) {
 	return lost, nil
 }
 
+// cutAll cuts the power of nodes: all marks, then all kills, then all disks, as
+// after the first disk is taken nothing may be acknowledged that it does not hold.
+func cutAll(nodes []Node, disks []*disk) (sum Lost, err error) {
+	var errs []error
+	for _, d := range disks {
+		errs = append(errs, d.mark())
+	}
+	for _, n := range nodes {
+		errs = append(errs, n.Kill())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return sum, err
+	}
+	for _, d := range disks {
+		lost, err := d.cutPower()
+		errs = append(errs, err)
+		sum.Kept += lost.Kept
+		sum.Gone += lost.Gone
+	}
+	return sum, errors.Join(errs...)
+}
+
 func (d *disk) filler() string { return filepath.Join(d.at, ".filler") }
 
 // Fill implements Disk.

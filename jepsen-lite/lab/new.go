@@ -43,6 +43,8 @@ func New(cfg Config) (Lab, error) {
 	switch cfg.Backend {
 	case "netns", "loopback":
 		return newProcs(cfg)
+	case "compose":
+		return newComposed(cfg)
 	}
 	return nil, unable("there is no back-end %q", cfg.Backend)
 }

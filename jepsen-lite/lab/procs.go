@@ -235,26 +235,11 @@ func (l *procs) PowerCut(_ context.Context, nodes ...Node) (Lost, error) {
 	if !l.can.Has(CanPowerCut) {
 		return Lost{}, unable("disks are no images of their own: Config.PowerCuts")
 	}
-	// All marks, then all kills, then all disks: after the first disk is taken
-	// nothing may be acknowledged that it does not hold.
-	var errs []error
-	for _, n := range nodes {
-		errs = append(errs, n.(*procNode).disk.mark())
+	disks := make([]*disk, len(nodes))
+	for i, n := range nodes {
+		disks[i] = n.(*procNode).disk
 	}
-	for _, n := range nodes {
-		errs = append(errs, n.Kill())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return Lost{}, err
-	}
-	var sum Lost
-	for _, n := range nodes {
-		lost, err := n.(*procNode).disk.cutPower()
-		errs = append(errs, err)
-		sum.Kept += lost.Kept
-		sum.Gone += lost.Gone
-	}
-	return sum, errors.Join(errs...)
+	return cutAll(nodes, disks)
 }
 
 // Close implements Lab.
