@@ -67,7 +67,7 @@ func start(t *testing.T, cfg Config) Lab {
 	if err := l.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d nodes by %s after %v; it can %v", cfg.Nodes, cfg.Backend, time.Since(at).Round(time.Millisecond), l.Can())
+	t.Logf("%d nodes by %s after %v; it can %v", len(l.Nodes()), cfg.Backend, time.Since(at).Round(time.Millisecond), l.Can())
 	return l
 }
 

@@ -32,6 +32,17 @@ func (t *tables) Set(from, to string, ports Ports, rule Rule) error {
 	if rule != (Rule{}) && rule != (Rule{Cut: true}) {
 		return unable("containers' links can be cut, and no more")
 	}
+	n, err := t.node(to)
+	if err != nil {
+		return err
+	}
+	m, err := t.node(from)
+	if err != nil {
+		return err
+	}
+	// Who is down has no rules, and gets them when it is seen to run again.
+	_, _ = n.Keeper()
+	_, _ = m.Keeper()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	link := [2]string{from, to}
@@ -39,10 +50,6 @@ func (t *tables) Set(from, to string, ports Ports, rule Rule) error {
 		t.cuts[link] |= ports
 	} else {
 		t.cuts[link] &^= ports
-	}
-	n, err := t.node(to)
-	if err != nil {
-		return err
 	}
 	return t.write(n)
 }
