@@ -23,7 +23,7 @@ EXPOSE 7400/tcp 7400/udp 7401/tcp 7402/tcp
 # Healthy is a node whose cluster has a leader that it can ask.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
     CMD ["selfware-node", "status", "--json"]
-# The node may be process 1: it reaps what nobody else does, and SIGTERM ends it
-# in good order.
+# The node's keeper may be process 1: it reaps what nobody else does, starts a dead
+# agent again under its children, and SIGTERM ends all of it in good order.
 ENTRYPOINT ["selfware-node"]
 CMD ["run"]

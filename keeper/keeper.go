@@ -247,6 +247,8 @@ func (k *Keeper) tend() (code int, over bool) {
 	case k.upgrade != nil && k.upgrade.ready && !k.ending:
 		k.execute()
 		k.due.Reset(0) // it is still this binary
+	case k.ending && status.Signaled() && status.Signal() == unix.SIGTERM:
+		return 0, true // it was asked before it could listen
 	case k.ending, code == 0:
 		return code, true
 	case !ever && k.lives.isEmpty():
