@@ -32,11 +32,16 @@ JEPSEN = bin/jepsen-lite
 # What a soak runs under every nemesis there is.
 MATRIX ?= exclusive,register,group
 
-# Seeds of a soak, and rows of the benchmark (all, where empty).
-SEEDS ?= 10000
+# The simulation prints its figures, so it runs by itself.
+REST = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/internal/simtest$$')
+
+# A soak simulates fresh seeds for so many hours, or seeds 1 to SEEDS. Rows of the
+# benchmark: all, where empty.
+HOURS ?= 8
+SEEDS ?=
 ROW ?=
 
-.PHONY: build demo test test-deps test-short lint race bench jepsen soak clean
+.PHONY: replay build demo test test-deps test-short lint race bench jepsen soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
@@ -53,7 +58,8 @@ test: test-deps
 	group() { name=$$1; shift; printf '\n== %s\n' "$$name"; "$$@" || failed="$$failed [$$name]"; }; \
 	group 'lint' make --no-print-directory lint; \
 	group 'race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
-	group 'all packages, simulation' $(GO) test -timeout 20m $(OTHERS); \
+	group 'all packages' $(GO) test -timeout 20m $(REST); \
+	group 'simulation' scripts/test-simulation.sh; \
 	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
 	group 'five processes under faults' $(GO) test -timeout 20m -count=1 ./jepsen-lite; \
 	if [ -n "$$failed" ]; then printf '\nFAILED:%s\n' "$$failed"; exit 1; fi; \
@@ -91,9 +97,13 @@ jepsen: build $(JEPSEN)
 # Many seeds of the simulation, the large scopes of the lease's model, and every
 # fault on real nodes, for as long as they take.
 soak: build $(JEPSEN)
-	SELFWARE_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 0 -v ./internal/simtest
+	$(if $(SEEDS),SELFWARE_SEEDS=$(SEEDS),SELFWARE_HOURS=$(HOURS)) $(GO) test -count=1 -timeout 0 -v -run '^Test$(if $(SEEDS),Sim,Soak)$$' ./internal/simtest
 	SELFWARE_MODEL=1 $(GO) test -count=1 -timeout 0 -v ./internal/leasemodel
 	$(JEPSEN) matrix --workload $(MATRIX) --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
+
+# One seed of the simulation, twice, on a runtime without chance of its own.
+replay:
+	$(GO) run ./internal/simtest/overlay -seed $(if $(filter-out 0,$(SEED)),$(SEED),1)
 
 clean:
 	rm -rf bin dist

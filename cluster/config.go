@@ -46,6 +46,10 @@ type Config struct {
 	// 2,048. Only simulations set it, low.
 	ChecksumEvery uint64
 
+	// Applied, if set, is told of each entry right after this replica has applied it.
+	// Only simulations set it.
+	Applied func(index, term uint64, data []byte)
+
 	// Clock is the time since the machine booted, suspension included, by which
 	// cluster time and leases are counted. Nil is CLOCK_BOOTTIME.
 	Clock func() time.Duration

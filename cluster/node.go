@@ -73,6 +73,7 @@ func New(cfg Config) (*Node, error) {
 		// Raft blocks on a full NotifyCh (nomad#6977); roles always reads it.
 		notify: make(chan bool, 16), inbox: make(chan net.Conn, 4), over: make(chan struct{}), left: make(chan struct{}),
 	}
+	n.rep.applied = cfg.Applied
 	start, err := startOf(cfg.Self, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -292,6 +293,15 @@ func (n *Node) Leader() (id, addr string) {
 
 // Leads tells whether this node leads and serves.
 func (n *Node) Leads() bool { return n.leading.Load() != nil }
+
+// Serves gives the term in which this node leads and serves; ok is false if it does
+// not.
+func (n *Node) Serves() (term uint64, ok bool) {
+	if l := n.leading.Load(); l != nil {
+		return l.term, true
+	}
+	return 0, false
+}
 
 // Left is closed once this node has left the cluster for good: it must stop.
 func (n *Node) Left() <-chan struct{} { return n.left }

@@ -14,6 +14,9 @@ func leasesOf(v fsm.View) (wait time.Duration) {
 	for _, n := range v.Nodes() {
 		wait = max(wait, TimesOf(gossip.Profile(n.Profile)).W())
 	}
+	if wait == 0 { // a log cut off before its first node: there were some all the same
+		wait = TimesOf(gossip.LAN).W()
+	}
 	return wait
 }
 

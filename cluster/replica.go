@@ -14,8 +14,9 @@ import (
 // machine cannot apply or restore is fatal: a node that skips an entry would
 // differ from the others.
 type replica struct {
-	m     *fsm.Machine
-	fatal func(error)
+	m       *fsm.Machine
+	fatal   func(error)
+	applied func(index, term uint64, data []byte) // nil: nobody wants to know
 
 	mu    sync.Mutex
 	watch chan struct{} // closed at the next change
@@ -31,6 +32,9 @@ func (r *replica) Apply(l *raft.Log) any {
 	if err != nil {
 		r.fatal(err)
 		return err
+	}
+	if r.applied != nil {
+		r.applied(l.Index, l.Term, l.Data)
 	}
 	r.wake()
 	return results

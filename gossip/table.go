@@ -45,6 +45,9 @@ type table struct {
 	mu      sync.Mutex
 	boots   map[string]boot      // by gossip name
 	clashes map[string]time.Time // node id -> last time that two addresses claimed one gossip name
+	// calm is what members gave last, while time alone cannot change it: every
+	// boot is up, none stands for another. Raft asks for every message.
+	calm []Member
 }
 
 func newTable(t Timings) *table {
@@ -55,6 +58,7 @@ func newTable(t Timings) *table {
 func (t *table) seen(m Meta, addr string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.calm = nil
 	name := gossipName(m.NodeID, m.BootID)
 	b, known := t.boots[name]
 	if !known || !b.up {
@@ -73,6 +77,7 @@ func (t *table) lost(name string, now time.Time) {
 	if !known || !b.up {
 		return
 	}
+	t.calm = nil
 	b.up, b.since = false, now
 	t.boots[name] = b
 	t.forget()
@@ -82,6 +87,7 @@ func (t *table) lost(name string, now time.Time) {
 func (t *table) clash(nodeID string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.calm = nil
 	t.clashes[nodeID] = now
 }
 
@@ -139,6 +145,9 @@ func newer(a, b Meta) bool {
 func (t *table) members(now time.Time) []Member {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.calm != nil {
+		return slices.Clone(t.calm)
+	}
 	conflicts := t.conflicts(now)
 	var all []Member
 	for id, name := range t.newest() {
@@ -146,6 +155,9 @@ func (t *table) members(now time.Time) []Member {
 		all = append(all, Member{Meta: b.meta, State: b.state(now, t.confirm), Addr: b.addr, Since: b.since, Conflict: conflicts[id]})
 	}
 	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.NodeID, b.NodeID) })
+	if len(t.clashes) == 0 && len(all) == len(t.boots) && !slices.ContainsFunc(all, func(m Member) bool { return m.State != Alive }) {
+		t.calm = slices.Clone(all)
+	}
 	return all
 }
 

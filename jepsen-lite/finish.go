@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/selfware/selfware/jepsen-lite/history"
+	"github.com/selfware/selfware/jepsen-lite/lab"
 	"github.com/selfware/selfware/jepsen-lite/offline"
 )
 
@@ -20,19 +22,15 @@ func (t *tester) finish(ctx context.Context) error {
 		t.say("%v", err) // what was not read is missing, and found so
 	}
 	t.converge(ctx)
+	voters := t.voters(ctx)
 	for _, n := range t.lab.Nodes() {
 		t.run.Nodes = append(t.run.Nodes, n.Name())
 	}
 	t.run.Killed = history.Now()
-	for _, n := range t.lab.Nodes() {
-		if _, err := n.Keeper(); err != nil {
-			continue // it is down
-		}
-		if err := n.Kill(); err != nil {
-			return fmt.Errorf("cannot end %s: %w", n.Name(), err)
-		}
+	if err := t.killAll(); err != nil {
+		return err
 	}
-	log, err := t.disks()
+	log, err := t.disks(voters)
 	if err != nil {
 		return err
 	}
@@ -42,12 +40,42 @@ func (t *tester) finish(ctx context.Context) error {
 	)
 }
 
-// disks copies the nodes' raft folders and reads the copies. Those of nodes that
-// left are of no account.
-func (t *tester) disks() (history.Log, error) {
+// killAll ends all nodes at once, or those that are left would go on writing.
+func (t *tester) killAll() error {
+	nodes := t.lab.Nodes()
+	errs := make([]error, len(nodes))
+	var all sync.WaitGroup
+	for i, n := range nodes {
+		if _, err := n.Keeper(); err == nil { // else it is down
+			all.Go(func() { errs[i] = n.Kill() })
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// voters are the nodes that have the log: the others run children only. Nil if
+// nobody says.
+func (t *tester) voters(ctx context.Context) map[string]bool {
+	s, err := lab.Status(ctx, t.lab)
+	if err != nil {
+		t.say("%v", err)
+		return nil
+	}
+	voters := make(map[string]bool)
+	for _, n := range s.Nodes {
+		if n.Voter {
+			voters[n.Name] = true
+		}
+	}
+	return voters
+}
+
+// disks copies the raft folders of the voters and reads the copies.
+func (t *tester) disks(voters map[string]bool) (history.Log, error) {
 	dirs := make(map[string]string)
 	for _, n := range t.lab.Nodes() {
-		if n.Left() {
+		if n.Left() || voters != nil && !voters[n.Name()] {
 			continue
 		}
 		to := filepath.Join(t.dir, dataDir, n.Name())

@@ -109,6 +109,9 @@ func (o *options) resolve(work, nemeses string) error {
 		}
 		o.nemeses = append(o.nemeses, s)
 	}
+	if least := rhythmOf(o.profile).least(len(o.nemeses)); o.length < least {
+		return fmt.Errorf("%v is too short for %d kinds of faults in profile %s: %v is the least", o.length, len(o.nemeses), o.profile, least)
+	}
 	return nil
 }
 

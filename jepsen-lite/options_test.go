@@ -25,6 +25,7 @@ func TestMistakes(t *testing.T) {
 		{all("--backend", "netn"), `do you mean "netns"?`},
 		{all("--profile", "slow"), "there are: lan, fast, wan"},
 		{all("--time", "1s"), "too short"},
+		{all("--time", "30s", "--nemesis", "kill-node,kill-all,none"), "too short for 3 kinds of faults in profile lan: 53s is the least"},
 		{all("more"), `"more" is no flag`},
 		{all("--nonsense"), "nonsense"},
 	} {

@@ -36,6 +36,7 @@ type tester struct {
 	samples *history.Stream[history.Sample]
 	witness *witness.Collector
 	clients *workload.Clients
+	first   int // nodes at the beginning
 }
 
 func runCommand(ctx context.Context, args []string) (valid bool, err error) {
@@ -112,12 +113,16 @@ func (t *tester) begin(ctx context.Context) (err error) {
 	if err := t.lab.Start(ctx); err != nil {
 		return fmt.Errorf("cannot bring up the cluster: %w", err)
 	}
+	t.first = len(t.lab.Nodes())
 	if err := t.record(); err != nil {
 		return err
 	}
 	t.run = history.Run{
 		Workload: t.work.Name, Backend: t.backend, Profile: t.profile, Seed: t.seed, Length: t.length,
 		Nemeses: t.names(), Checkers: t.checkers(), Children: t.work.Expect(),
+	}
+	if t.work.Churn {
+		t.run.Nemeses = append(t.run.Nemeses, workload.Churn)
 	}
 	if err := t.plant(ctx); err != nil {
 		return err
@@ -193,6 +198,9 @@ func (t *tester) trial(ctx context.Context) error {
 	err := t.strikeAll(ctx)
 	t.run.Healed = history.Now()
 	t.witness.Calm()
+	for _, n := range t.lab.Nodes() {
+		n.HTTP().CloseIdleConnections() // the crowd's; nodes count them
+	}
 	if err == nil {
 		err = t.recover(ctx)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -89,6 +90,7 @@ func sampleOf(n lab.Node, p lab.Proc) (history.Sample, bool) {
 		return s, false
 	}
 	s.Files = len(files)
+	s.Waited = waited(p.PID)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
 	for line := range strings.Lines(string(status)) {
 		name, value, _ := strings.Cut(line, ":")
@@ -102,4 +104,20 @@ func sampleOf(n lab.Node, p lab.Proc) (history.Sample, bool) {
 		}
 	}
 	return s, err == nil && s.Memory > 0
+}
+
+// waited is for how long the threads of a process had to wait for a processor.
+func waited(pid int) (sum time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is sound
+	for _, file := range threads {
+		var ran, waited time.Duration
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread is gone
+		}
+		if _, err := fmt.Sscan(string(text), &ran, &waited); err == nil {
+			sum += waited
+		}
+	}
+	return sum
 }

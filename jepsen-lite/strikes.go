@@ -11,11 +11,17 @@ import (
 	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 	"github.com/selfware/selfware/jepsen-lite/nemesis"
+	"github.com/selfware/selfware/jepsen-lite/workload"
 )
 
 // rhythm is how long a fault lasts and how long the cluster has after it, at
 // least; up to half as much again is drawn. A fault must outlast a lease.
 type rhythm struct{ hold, rest time.Duration }
+
+// least is the time in which each of so many kinds surely strikes.
+func (r rhythm) least(kinds int) time.Duration {
+	return (time.Duration(kinds)*(r.hold+r.rest)*3/2 - r.rest).Truncate(time.Second)
+}
 
 func rhythmOf(profile string) rhythm {
 	switch profile {
@@ -116,22 +122,52 @@ func (t *tester) isolates(name string) bool {
 	return false
 }
 
-// churn takes a new node in, or one of those out.
+// churn takes a new node in, or one of those out, once all are well.
 func (t *tester) churn(ctx context.Context, rng *rand.Rand) error {
 	if !t.work.Churn {
 		return nil
 	}
-	here := slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
-	if len(here) > len(t.lab.Nodes())/2+1 && len(here) > 4 {
-		n := here[rng.IntN(len(here))]
-		t.say("%s leaves", n.Name())
-		return t.lab.Leave(ctx, n)
-	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	n, err := t.lab.Join(ctx)
-	if err == nil {
-		t.say("%s has joined", n.Name())
+	here := slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
+	if err := t.allAlive(ctx, len(here)); err != nil {
+		return err
 	}
-	return err
+	f := history.Fault{Nemesis: workload.Churn, Start: history.Now()}
+	if len(here) > t.first {
+		n := here[rng.IntN(len(here))]
+		if err := t.lab.Leave(ctx, n); err != nil {
+			return err
+		}
+		f.Nodes, f.What, f.Evidence = []string{n.Name()}, n.Name()+" has left", map[string]uint64{"nodes left": 1}
+	} else {
+		n, err := t.lab.Join(ctx)
+		if err != nil {
+			return err
+		}
+		f.Nodes, f.What, f.Evidence = []string{n.Name()}, n.Name()+" has joined", map[string]uint64{"nodes joined": 1}
+	}
+	t.say("%s", f.What)
+	f.End = history.Now()
+	t.faults.Put(f)
+	return nil
+}
+
+// allAlive waits until so many nodes are alive.
+func (t *tester) allAlive(ctx context.Context, n int) error {
+	for {
+		alive := 0
+		s, err := lab.Status(ctx, t.lab)
+		for _, node := range s.Nodes {
+			if node.Status == "alive" {
+				alive++
+			}
+		}
+		if alive == n {
+			return nil
+		}
+		if pause(ctx, 200*time.Millisecond) != nil {
+			return fmt.Errorf("cannot go on: %d of %d nodes are alive (%v)", alive, n, err)
+		}
+	}
 }

@@ -14,11 +14,14 @@ import (
 )
 
 // Mem is a simulated disk: it survives the crash of the node that uses it.
-// Every write that was acknowledged is kept; an unfinished snapshot is lost.
+// Every write that was acknowledged is kept; an unfinished snapshot is lost, and so
+// is what was being written, unless OnTear keeps some of it.
 type Mem struct {
 	mu      sync.Mutex
 	disk    *memDisk
 	onWrite func(what string) error
+	onTear  func(entries int) int
+	flight  []*raft.Log // what StoreLogs is about to write
 }
 
 // NewMem makes an empty disk.
@@ -26,10 +29,35 @@ func NewMem() *Mem { return &Mem{disk: &memDisk{kv: map[string][]byte{}}} }
 
 // Crash fixes what the next Open finds. The process that crashed may go on
 // until the simulation has stopped it: it writes to a copy that nobody reads.
+//
+// What is under way is lost, or a part of it is kept (OnTear).
 func (m *Mem) Crash() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disk = m.disk.clone()
+	if m.onTear != nil && len(m.flight) > 0 {
+		m.disk.put(m.flight[:m.onTear(len(m.flight))])
+	}
+	m.flight = nil
+}
+
+// OnTear makes a crash ask f how many of the entries that are just being stored it
+// keeps, the first ones. They were not acknowledged. Nil: none.
+func (m *Mem) OnTear(f func(entries int) int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onTear = f
+}
+
+// Holds tells whether an entry is on the disk, or in a snapshot of it.
+func (m *Mem) Holds(index uint64) bool {
+	m.mu.Lock()
+	disk := m.disk
+	m.mu.Unlock()
+	disk.mu.RLock()
+	defer disk.mu.RUnlock()
+	_, ok := disk.find(index)
+	return ok || slices.ContainsFunc(disk.snaps, func(s memSnapshot) bool { return s.meta.Index >= index })
 }
 
 // Copy gives another disk with the same contents: a backup, or the snapshot of a
@@ -137,21 +165,36 @@ func (b *memBase) GetLog(index uint64, l *raft.Log) error {
 func (b *memBase) StoreLog(l *raft.Log) error { return b.StoreLogs([]*raft.Log{l}) }
 
 func (b *memBase) StoreLogs(logs []*raft.Log) error {
+	b.mem.begin(b, logs)
+	defer b.mem.begin(b, nil)
 	if err := b.mem.before("store"); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.put(logs)
+	return nil
+}
+
+// begin notes what is being stored, if b is the process that has the disk.
+func (m *Mem) begin(b *memBase, logs []*raft.Log) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.disk == b.memDisk {
+		m.flight = logs
+	}
+}
+
+func (d *memDisk) put(logs []*raft.Log) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, l := range logs {
 		c := *l
 		c.Data, c.Extensions = bytes.Clone(l.Data), bytes.Clone(l.Extensions)
-		if i, ok := b.find(l.Index); ok {
-			b.logs[i] = &c
+		if i, ok := d.find(l.Index); ok {
+			d.logs[i] = &c
 		} else {
-			b.logs = slices.Insert(b.logs, i, &c)
+			d.logs = slices.Insert(d.logs, i, &c)
 		}
 	}
-	return nil
 }
 
 func (b *memBase) DeleteRange(from, to uint64) error {

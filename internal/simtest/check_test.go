@@ -154,15 +154,30 @@ func (s *sim) promised() {
 	}
 }
 
+// thawed is how long the old life of an exclusive child may run beside the new one
+// after its whole machine was frozen.
+const thawed = 100 * time.Millisecond
+
+// alone: of an exclusive child, one life runs at a time (P13).
+func (s *sim) alone() (longest time.Duration) {
+	for _, o := range s.procs.Doubles() {
+		if !o.Thawed || o.For >= thawed {
+			s.failf("P13: two lives of an exclusive child %v", o)
+		}
+		longest = max(longest, o.For)
+	}
+	return longest
+}
+
 // plain gives a spec as text without pointers.
 func plain(spec supervisor.Spec) (out []string) {
-	out = append(out, fmt.Sprint(spec.Name, spec.Strategy, spec.RestartPolicy, spec.RetryAfter))
+	out = append(out, fmt.Sprint(spec.Name, spec.Strategy, spec.RestartPolicy, spec.RetryAfter, spec.Exclusive))
 	each(spec, func(path string, c *supervisor.ChildSpec) {
 		limit := -1
 		if c.MaxRestarts != nil {
 			limit = *c.MaxRestarts
 		}
-		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes))
+		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive))
 	})
 	return out
 }

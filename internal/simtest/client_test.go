@@ -31,9 +31,14 @@ type client struct {
 	// stopped.
 	specs   map[string]supervisor.Spec
 	stopped map[string]bool
+	// history is the specs of each tree; doubt names those that were asked for twice.
+	history map[string][]applied
+	doubt   map[string]bool
 	acked   int
 	refused int
 	tries   int
+	newest  uint64 // index of what was acknowledged last
+	reads   int    // verified ones
 }
 
 // ask is one request.
@@ -48,7 +53,8 @@ type answer struct {
 }
 
 func newClient(s *sim) *client {
-	c := &client{s: s, queue: make(chan ask, 1024), specs: make(map[string]supervisor.Spec), stopped: make(map[string]bool)}
+	c := &client{s: s, queue: make(chan ask, 1024), specs: make(map[string]supervisor.Spec), stopped: make(map[string]bool),
+		history: make(map[string][]applied), doubt: make(map[string]bool)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.wg.Go(c.run)
 	return c
@@ -114,10 +120,18 @@ func (c *client) until(cmd fsm.Command) (fsm.Result, error) {
 		res, err := c.try(cmd)
 		switch {
 		case errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrUncertain), errors.Is(err, cluster.ErrBusy):
+			if cmd.Tree != nil && !errors.Is(err, cluster.ErrNotLeader) {
+				c.mu.Lock()
+				c.doubt[cmd.Tree.Name] = true
+				c.mu.Unlock()
+			}
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		c.note(cmd, err)
+		if err == nil {
+			c.s.stored(res.Index)
+		}
+		c.note(cmd, res.Index, err)
 		return res, err
 	}
 	return fsm.Result{}, c.ctx.Err()
@@ -138,7 +152,7 @@ func (c *client) try(cmd fsm.Command) (fsm.Result, error) {
 }
 
 // note keeps what was acknowledged.
-func (c *client) note(cmd fsm.Command, err error) {
+func (c *client) note(cmd fsm.Command, index uint64, err error) {
 	what := describe(cmd)
 	c.s.notef("user: %s: %v", what, err)
 	c.mu.Lock()
@@ -148,10 +162,12 @@ func (c *client) note(cmd fsm.Command, err error) {
 		return
 	}
 	c.acked++
+	c.newest = max(c.newest, index)
 	switch {
 	case cmd.Tree != nil:
 		old := workers(c.specs[cmd.Tree.Name])
 		c.specs[cmd.Tree.Name] = *cmd.Tree
+		c.history[cmd.Tree.Name] = append(c.history[cmd.Tree.Name], applied{index, *cmd.Tree})
 		c.unstop(func(path string) bool { return !slices.Contains(old, path) })
 	case cmd.Type == fsm.TypeDeleteTree:
 		c.mark(cmd.Name, false)
@@ -188,6 +204,81 @@ func describe(cmd fsm.Command) string {
 		return fmt.Sprintf("drain %s %v", cmd.Node.ID, cmd.Node.On)
 	}
 	return "delete " + cmd.Name
+}
+
+// stored checks that what was just acknowledged is on the disks of a majority of
+// voters: neither a minority nor memory alone acknowledges anything (P2, P12).
+func (s *sim) stored(index uint64) {
+	s.mu.Lock()
+	var voters []string
+	newest := uint64(0)
+	disks := maps.Clone(s.retired)
+	for _, m := range s.machines {
+		disks[m.id] = m.disk
+		if m.p == nil {
+			continue
+		}
+		if term, ok := m.p.node.Serves(); ok && term >= newest {
+			newest, voters = term, m.voters()
+		}
+	}
+	s.mu.Unlock()
+	holders := 0
+	for _, id := range voters {
+		if d := disks[id]; d != nil && d.Holds(index) {
+			holders++
+		}
+	}
+	if len(voters) > 0 && 2*holders <= len(voters) {
+		s.failf("P12: entry %d was acknowledged and is on the disks of %d of the voters %v", index, holders, voters)
+	}
+}
+
+// read is a user's read on some node. What it sees holds all that was acknowledged,
+// and all that another read saw, before it began (P6): states are equal at equal
+// indexes (P9), so the index tells.
+func (c *client) read() {
+	c.mu.Lock()
+	floor := c.newest
+	c.tries++
+	turn := c.tries
+	c.mu.Unlock()
+	c.s.mu.Lock()
+	m := c.s.machines[turn%len(c.s.machines)]
+	var node *cluster.Node
+	if m.p != nil {
+		node = m.p.node
+	}
+	c.s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+	defer cancel()
+	if node == nil || node.Verify(ctx) != nil {
+		return
+	}
+	node.Machine().View(func(v fsm.View) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.reads++
+		if v.Index() < floor {
+			c.s.failf("P6: a verified read on %s sees index %d; %d was acknowledged, or read, before it began", m.name, v.Index(), floor)
+		}
+		c.newest = max(c.newest, v.Index())
+	})
+}
+
+// readEvery reads so often, several readers at once.
+func (c *client) readEvery(pause time.Duration) {
+	for range 2 {
+		c.wg.Go(func() {
+			for c.ctx.Err() == nil {
+				select {
+				case <-time.After(pause):
+					c.read()
+				case <-c.ctx.Done():
+				}
+			}
+		})
+	}
 }
 
 // someLeader gives one of the nodes that believe they lead.

@@ -26,23 +26,29 @@ func (s *sim) inflict(f Fault) (undo func()) {
 	case "drain":
 		s.client.send(drainCommand(s.named(f.Who).id, true))
 		return func() { s.client.send(drainCommand(s.named(f.Who).id, false)) }
-	case "crash-all":
-		return s.crashAll(f.Who == "move")
+	case "crash-all", "crash-all-move", "power-all", "agent-kill-all":
+		return s.everyone(f.What)
 	}
 	m := s.who(f.Who)
 	if m == nil {
 		return nil
 	}
 	switch f.What {
-	case "crash", "crash-move", "stop":
+	case "crash", "crash-move", "power", "agent-kill", "stop":
 		return s.takeDown(m, f.What)
 	case "pause":
-		ip := m.ip
-		s.net.Pause(ip)
-		return func() { s.net.Resume(ip) }
+		m.pause()
+		return m.resume
+	case "freeze":
+		m.freeze()
+		return m.thaw
 	case "mute":
 		m.mute.Store(true)
 		return func() { m.mute.Store(false) }
+	case "disk-stall", "disk-error", "disk-full", "disk-slow":
+		return s.breakDisk(m, f.What)
+	case "wipe":
+		return s.wipe(m)
 	case "drop-session":
 		m.p.dropSession()
 		return nil
@@ -50,7 +56,7 @@ func (s *sim) inflict(f Fault) (undo func()) {
 		s.flap(f.Count)
 		return nil
 	}
-	return s.cut(m, f.What)
+	return s.disturb(m, f)
 }
 
 func drainCommand(id string, on bool) fsm.Command {
@@ -60,14 +66,19 @@ func drainCommand(id string, on bool) fsm.Command {
 // takeDown ends a machine's node; it comes back unless something brought it
 // back before.
 func (s *sim) takeDown(m *machine, how string) (undo func()) {
-	if how == "stop" {
+	switch how {
+	case "stop":
 		m.stop()
-	} else {
+	case "power":
+		m.power()
+	case "agent-kill":
+		m.killAgent()
+	default:
 		m.crash()
 	}
 	seq := m.seq
 	return func() {
-		if m.p != nil || m.seq != seq {
+		if m.reap(); m.p != nil || m.seq != seq {
 			return
 		}
 		if how == "crash-move" {
@@ -77,17 +88,50 @@ func (s *sim) takeDown(m *machine, how string) (undo func()) {
 	}
 }
 
-func (s *sim) crashAll(move bool) (undo func()) {
+// everyone takes all machines down at once.
+func (s *sim) everyone(how string) (undo func()) {
 	for _, m := range s.machines {
-		m.crash()
+		switch how {
+		case "power-all":
+			m.power()
+		case "agent-kill-all":
+			m.killAgent()
+		default:
+			m.crash()
+		}
 	}
 	return func() {
 		for _, m := range s.machines {
-			if m.p == nil && move {
+			if m.p == nil && how == "crash-all-move" {
 				m.move()
 			}
 		}
 		s.bootAll()
+	}
+}
+
+// breakDisk makes a disk faulty. A process that this ends comes back on the mended one.
+func (s *sim) breakDisk(m *machine, how string) (undo func()) {
+	m.breakDisk(how)
+	return func() {
+		m.mendDisk()
+		if m.reap(); m.p == nil {
+			m.boot()
+		}
+	}
+}
+
+// wipe takes a machine and its disk, if the cluster is whole and can bear it.
+func (s *sim) wipe(m *machine) (undo func()) {
+	if len(s.machines) < 3 || !s.whole() {
+		return nil
+	}
+	m.crash()
+	m.wipe()
+	return func() {
+		if m.reap(); m.p == nil {
+			m.boot()
+		}
 	}
 }
 
@@ -112,7 +156,7 @@ func (s *sim) killOnce(path string) (found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.machines {
-		if m.p != nil && m.p.procs.Kill(path, "SIGKILL") {
+		if m.procs.Kill(path, "SIGKILL") {
 			found = true
 		}
 	}
@@ -131,59 +175,5 @@ func (s *sim) flap(times int) {
 			})
 		}
 		time.Sleep(300 * time.Millisecond)
-	}
-}
-
-// cut cuts links by shape, around a machine.
-func (s *sim) cut(m *machine, shape string) (undo func()) {
-	var others []*machine
-	for _, x := range s.machines {
-		if x != m {
-			others = append(others, x)
-		}
-	}
-	type pair struct{ a, b string }
-	var pairs []pair
-	one := func(a, b *machine, oneWay bool) {
-		s.net.Cut(a.ip, b.ip, oneWay)
-		pairs = append(pairs, pair{a.ip, b.ip})
-	}
-	switch shape {
-	case "alone":
-		for _, x := range others {
-			one(m, x, false)
-		}
-	case "one-way-out", "one-way-in":
-		for _, x := range others {
-			if shape == "one-way-out" {
-				one(m, x, true)
-			} else {
-				one(x, m, true)
-			}
-		}
-	case "pair":
-		one(m, others[0], false)
-	case "halves": // m and, of five, one more, against the rest
-		minority := append([]*machine{m}, others[:len(others)/4]...)
-		for _, a := range minority {
-			for _, b := range others[len(others)/4:] {
-				one(a, b, false)
-			}
-		}
-	case "bridge": // two halves that both see m
-		for _, a := range others[:2] {
-			for _, b := range others[2:] {
-				one(a, b, false)
-			}
-		}
-	case "ring": // each sees its two neighbours only
-		for i := range s.machines {
-			one(s.machines[i], s.machines[(i+2)%len(s.machines)], false)
-		}
-	}
-	return func() {
-		for _, p := range pairs {
-			s.net.Heal(p.a, p.b)
-		}
 	}
 }

@@ -1,30 +1,22 @@
 package simtest
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/raft"
 
-	"github.com/selfware/selfware/agent"
 	"github.com/selfware/selfware/cluster"
 	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
-	"github.com/selfware/selfware/gossip"
-	"github.com/selfware/selfware/internal/simtest/simnet"
 	"github.com/selfware/selfware/internal/simtest/simproc"
-	"github.com/selfware/selfware/link"
-	"github.com/selfware/selfware/supervisor"
 )
 
-// machine is one node over all its starts: what is on its disk stays.
+// machine is one node over all its starts: what is on its disk stays, and so do its
+// keeper and the children, unless they die.
 type machine struct {
 	s        *sim
 	id, name string
@@ -35,29 +27,58 @@ type machine struct {
 	twin     bool   // a copy of another: its starts have names of their own
 	mute     atomic.Bool
 	p        *process // nil while it is down
-}
+	procs    *simproc.Table
+	gate     gate
+	wiped    int
+	rng      *rand.Rand
+	rngMu    sync.Mutex
 
-// process is one start of a machine's node.
-type process struct {
-	m      *machine
-	boot   string
-	host   *simnet.Host
-	gossip *gossip.Gossip
-	node   *cluster.Node
-	procs  *procTable
-	cancel context.CancelFunc
-	agent  context.CancelFunc
-	over   chan struct{} // the agent has ended
-	dead   atomic.Bool
-
-	linkMu sync.Mutex
-	link   link.Link // its session
+	mu     sync.Mutex
+	rate   float64       // of its clock
+	showed time.Duration // by its clock, at the moment of shown
+	shown  time.Time
+	broken string // its disk; what is written fails, or hangs, so
+	mend   chan struct{}
 }
 
 func newMachine(s *sim, i int) *machine {
-	m := &machine{s: s, id: fmt.Sprintf("id%d", i+1), name: fmt.Sprintf("n%d", i+1), disk: raftstore.NewMem(), first: i == 0}
+	m := &machine{
+		s: s, id: fmt.Sprintf("id%d", i+1), name: fmt.Sprintf("n%d", i+1), first: i == 0, rate: 1,
+		rng: rand.New(rand.NewPCG(s.opt.seed, uint64(i)+100)), showed: time.Hour, shown: time.Now(),
+	}
+	if s.opt.drift { // the clocks of two machines differ by at most 5 % (A1 in cluster/doc.go)
+		m.rate = 0.976 + 0.048*m.rng.Float64()
+		m.showed = time.Duration(m.rng.Int64N(int64(1000 * time.Hour)))
+	}
+	kill := cluster.TimesOf(s.opt.profile).Kill
+	m.procs = s.procs.TableOn(m.name, simproc.Machine{
+		Clock: m.clock, Rate: m.rate,
+		Lag: func() time.Duration { return time.Duration(m.chance() * 0.9 * float64(kill)) },
+	})
+	m.format()
 	m.move()
 	return m
+}
+
+// chance draws from 0 to 1.
+func (m *machine) chance() float64 {
+	m.rngMu.Lock()
+	defer m.rngMu.Unlock()
+	return m.rng.Float64()
+}
+
+// clock is the machine's own: since it booted, at its own rate.
+func (m *machine) clock() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.showed + time.Duration(m.rate*float64(time.Since(m.shown)))
+}
+
+// reboot begins its clock anew.
+func (m *machine) reboot() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.showed, m.shown = time.Second, time.Now()
 }
 
 // move gives a machine that is down another address.
@@ -65,6 +86,9 @@ func (m *machine) move() {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	m.s.nextIP++
+	if m.ip != "" {
+		m.s.net.Release(m.ip)
+	}
 	m.ip = fmt.Sprintf("10.0.%d.%d", m.s.nextIP/250, m.s.nextIP%250+1)
 }
 
@@ -109,7 +133,6 @@ func (m *machine) boot() {
 	}
 	p.run()
 	m.set(p)
-	s.oracle.follow(p)
 }
 
 // set changes p; the bubble's main goroutine alone does, and reads it without mu.
@@ -119,121 +142,42 @@ func (m *machine) set(p *process) {
 	m.p = p
 }
 
-func (p *process) open() error {
-	m, s := p.m, p.m.s
-	log := s.log.With("node", m.name+"."+p.boot)
-	tr, err := p.host.Gossip(7400)
-	if err != nil {
-		return err
-	}
-	p.gossip, err = gossip.New(gossip.Config{
-		NodeID: m.id, BootID: p.boot, BootSeq: m.seq, ClusterID: clusterID, Key: clusterKey, BindAddr: m.ip, BindPort: 7400,
-		Meta:    gossip.Meta{Name: m.name, ClusterAddr: m.ip + ":7401", APIAddr: m.ip + ":7402"},
-		Profile: s.opt.profile, Seeds: s.seeds, Transport: &gossipPort{tr, p}, Logger: log,
-	})
-	if err != nil {
-		return err
-	}
-	store, err := m.disk.Open(raftstore.Config{Fatal: p.fatal, Logger: log})
-	if err != nil {
-		return err
-	}
-	lis, err := p.host.Listen(7401)
-	if err != nil {
-		return err
-	}
-	p.node, err = cluster.New(cluster.Config{
-		Self: p.self(), ClusterID: clusterID, Key: clusterKey, Profile: s.opt.profile, Bootstrap: m.first,
-		Store: store, Listener: lis, Dial: p.host.Dial, Gossip: p.gossip, SnapshotEvery: s.opt.snapshots,
-		ChecksumEvery: 64, // every run compares its replicas often (P9)
-		Clock:         s.clock, Fatal: p.fatal, Logger: log,
-	})
-	return err
+// crash is the death of the keeper: kill -9 of the node and of all its children. It
+// may be called again.
+func (m *machine) crash() { m.end("crash", (*process).crash) }
+
+// power takes the machine's power: nobody hears of its end, and its clock begins anew.
+func (m *machine) power() {
+	m.end("power", (*process).powerOff)
+	m.reboot()
 }
 
-func (p *process) self() link.Node {
-	m := p.m
-	return link.Node{
-		ID: m.id, Name: m.name, Boot: p.boot, BootSeq: m.seq, Address: m.ip + ":7401", API: m.ip + ":7402",
-		Gossip: m.ip + ":7400", CPU: 8000, Memory: 16 << 30, Version: "sim",
+// killAgent is the death of the agent process alone: keeper and children go on.
+func (m *machine) killAgent() {
+	if m.p != nil {
+		m.s.count(func(c *faultCounts) { c.agents++ })
 	}
+	m.end("agent-kill", (*process).die)
 }
 
-// clock is what all machines' clocks show.
-func (s *sim) clock() time.Duration { return time.Since(s.began) + time.Hour }
-
-// seeds are all machines by their present addresses, as a name service would say.
-func (s *sim) seeds() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []string
-	for _, m := range s.machines {
-		out = append(out, m.ip+":7400")
-	}
-	return out
-}
-
-// fatal is a fault of the subject, unless the process is dead already.
-func (p *process) fatal(err error) {
-	if !p.dead.Load() {
-		p.m.s.failf("%s must not go on: %v", p.m.name, err)
-	}
-}
-
-// run starts all parts. Each ends when the process does; sim.end waits.
-func (p *process) run() {
-	s := p.m.s
-	times := cluster.TimesOf(s.opt.profile)
-	p.procs = &procTable{Table: s.procs.Table(p.m.name)}
-	a, err := agent.New(agent.Config{
-		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(), Alone: times.Alone,
-		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: s.clock,
-		Seed: s.opt.seed + p.m.seq, Logger: s.log.With("node", p.m.name+"."+p.boot, "part", "agent"),
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var ctx, agentCtx context.Context
-	ctx, p.cancel = context.WithCancel(context.Background())
-	agentCtx, p.agent = context.WithCancel(ctx)
-	s.wg.Go(func() { p.ended("gossip", p.gossip.Run(ctx)) })
-	s.wg.Go(func() { p.ended("cluster", p.node.Run(ctx)) })
-	s.wg.Go(func() {
-		defer close(p.over)
-		p.ended("agent", a.Run(agentCtx))
-	})
-}
-
-func (p *process) ended(part string, err error) {
-	if err != nil && !p.dead.Load() && !errors.Is(err, net.ErrClosed) {
-		p.m.s.failf("%s of %s ended: %v", part, p.m.name, err)
-	}
-}
-
-func (p *process) dial(ctx context.Context) (link.Link, error) {
-	l, err := p.node.Connect(ctx)
-	if err == nil {
-		p.linkMu.Lock()
-		p.link = l
-		p.linkMu.Unlock()
-	}
-	return l, err
-}
-
-// crash is kill -9 of the node and of all its children. It may be called again.
-func (m *machine) crash() {
+func (m *machine) end(how string, f func(*process)) {
 	p := m.p
 	if p == nil {
 		return
 	}
-	m.s.notef("crash %s", m.name)
-	m.set(nil)
-	p.dead.Store(true)
-	p.host.Crash()
-	m.disk.Crash()
-	p.procs.kill()
-	p.cancel()
-	p.gossip.Shutdown()
+	m.s.notef("%s %s", how, m.name)
+	f(p)
+	m.thaw()
+	m.reap()
+}
+
+// reap takes a process that has died, in whatever way, out of the world.
+func (m *machine) reap() {
+	if p := m.p; p != nil && p.dead.Load() {
+		m.set(nil)
+		p.cancel()
+		p.gossip.Shutdown()
+	}
 }
 
 // stop ends the node in peace, as SIGTERM does: first its children, then its
@@ -244,77 +188,70 @@ func (m *machine) stop() {
 		return
 	}
 	m.s.notef("stop %s", m.name)
+	m.gate.open()
 	p.agent()
 	<-p.over
-	p.procs.kill()
-	p.dead.Store(true)
-	p.cancel()
-	_ = p.gossip.Leave(time.Second)
-	time.Sleep(2 * cluster.TimesOf(m.s.opt.profile).Election)
+	if !p.dead.Load() {
+		p.leaving.Store(true)
+		p.cancel()
+		_ = p.gossip.Leave(time.Second)
+		time.Sleep(2 * cluster.TimesOf(m.s.opt.profile).Election)
+	}
 	m.crash()
 }
 
-// dropSession closes the node's session, as a reset of its connection would.
-func (p *process) dropSession() {
-	p.linkMu.Lock()
-	l := p.link
-	p.linkMu.Unlock()
-	if l != nil {
-		l.Close()
-	}
-}
-
-// procTable is the process's own table: once it is dead, it starts nothing.
-type procTable struct {
-	*simproc.Table
+// gate holds up those who pass while it is shut.
+type gate struct {
 	mu   sync.Mutex
-	dead bool
+	shut chan struct{}
 }
 
-// Start implements agent.Processes.
-func (t *procTable) Start(l agent.Launch) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dead {
-		return errors.New("the machine is dead")
-	}
-	return t.Table.Start(l)
-}
-
-// Stop implements agent.Processes.
-func (t *procTable) Stop(ref supervisor.Ref, why string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.dead {
-		t.Table.Stop(ref, why)
+func (g *gate) wait() {
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut != nil {
+		<-shut
 	}
 }
 
-func (t *procTable) kill() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.dead = true
-	t.KillAll()
-}
-
-// gossipPort can be cut off while everything else of the machine works.
-type gossipPort struct {
-	*simnet.Transport
-	p *process
-}
-
-// WriteToAddress drops the packet while the machine's gossip is mute.
-func (g *gossipPort) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
-	if g.p.m.mute.Load() {
-		return time.Now(), nil
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut == nil {
+		g.shut = make(chan struct{})
 	}
-	return g.Transport.WriteToAddress(b, a)
 }
 
-// DialAddressTimeout fails while the machine's gossip is mute.
-func (g *gossipPort) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
-	if g.p.m.mute.Load() {
-		return nil, syscall.ETIMEDOUT
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut != nil {
+		close(g.shut)
+		g.shut = nil
 	}
-	return g.Transport.DialAddressTimeout(a, timeout)
+}
+
+// pause stops the agent process alone (SIGSTOP): nothing of it reaches the network,
+// its leader's session or the keeper. Keeper and children go on.
+func (m *machine) pause() {
+	m.s.net.Pause(m.ip)
+	m.gate.close()
+}
+
+func (m *machine) resume() {
+	m.s.net.Resume(m.ip)
+	m.gate.open()
+}
+
+// freeze stops all of the machine; its clock goes on.
+func (m *machine) freeze() {
+	m.pause()
+	m.procs.Freeze()
+}
+
+// thaw lets it go on. Its keeper gets to run in an order of its own with the agent.
+func (m *machine) thaw() {
+	m.procs.Thaw(time.Duration(m.chance() * float64(50*time.Millisecond)))
+	m.resume()
 }

@@ -2,24 +2,21 @@ package simtest
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
 )
 
-// hashEvery: the state is hashed at indexes that are multiples of it.
-const hashEvery = 8
-
 // counts shows that a run was not empty.
 type counts struct {
 	elections, losses, moves, restarts, escalations, failures int
 	alone                                                     int // restarts that a node made alone, as told
-	compared                                                  int // hashes that had another to compare with
+	compared                                                  int // entries that another replica had applied before
 	records                                                   int
+	fenced                                                    int // nodes fenced
+	unborn                                                    int // ends of lives that never began
 }
 
 func (c *counts) add(d counts) {
@@ -32,92 +29,48 @@ func (c *counts) add(d counts) {
 	c.alone += d.alone
 	c.compared += d.compared
 	c.records += d.records
+	c.fenced += d.fenced
+	c.unborn += d.unborn
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d elections, %d nodes lost, %d moves, %d restarts (told by %d nodes that were alone), %d escalations, %d trees failed, %d records, %d hashes compared",
-		c.elections, c.losses, c.moves, c.restarts, c.alone, c.escalations, c.failures, c.records, c.compared)
+	return fmt.Sprintf("%d elections, %d nodes lost, %d moves, %d restarts (told by %d nodes that were alone), %d escalations, %d trees failed, %d nodes fenced, %d records, %d entries compared",
+		c.elections, c.losses, c.moves, c.restarts, c.alone, c.escalations, c.failures, c.fenced, c.records, c.compared)
 }
 
 // oracle watches a cluster from outside.
 type oracle struct {
 	s *sim
 
-	mu     sync.Mutex
-	hashes map[uint64]string // index -> hash
-	counts counts
+	mu      sync.Mutex
+	entries map[uint64]entry
+	floor   uint64 // entries below it are not remembered any more
+	counts  counts
+	leaders map[uint64]string // by term
 
 	// The event stream as far as it was read, and who led last.
 	index   uint64
 	n       int
 	windows map[string]*window
+	epochs  map[string]supervisor.Epoch // of the newest life, by path
 	leader  string
-	// lost are the sentences of node losses.
-	lost []string
+	// lost are the sentences of node losses, moved of moves.
+	lost, moved []string
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, hashes: make(map[uint64]string), windows: make(map[string]*window)}
-}
-
-// follow compares the process's replica with the others' at each index that is
-// seen on it, until it is dead.
-func (o *oracle) follow(p *process) {
-	o.s.wg.Go(func() {
-		for {
-			changed := p.node.Watch()
-			var index uint64
-			p.node.Machine().View(func(v fsm.View) { index = v.Index() })
-			if index > 0 && index%hashEvery == 0 {
-				o.compare(p)
-			}
-			select {
-			case <-changed:
-			case <-p.over:
-				return
-			}
-		}
-	})
-}
-
-// compare checks one replica's hash against what others had at its index.
-func (o *oracle) compare(p *process) {
-	index, hash, err := p.node.Machine().Hash()
-	if err != nil {
-		o.s.failf("cannot hash the state of %s: %v", p.m.name, err)
-		return
+	return &oracle{
+		s: s, entries: make(map[uint64]entry), leaders: make(map[uint64]string),
+		windows: make(map[string]*window), epochs: make(map[string]supervisor.Epoch),
 	}
-	o.mu.Lock()
-	other, seen := o.hashes[index]
-	if !seen {
-		o.hashes[index] = hash
-	} else {
-		o.counts.compared++
-	}
-	o.mu.Unlock()
-	if seen && other != hash {
-		o.s.failf("P9: at index %d the state of %s differs from another replica's", index, p.m.name)
-	}
-}
-
-// another: a forced recovery begins another history; the hashes of the former one
-// are no measure of it.
-func (o *oracle) another() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	clear(o.hashes)
-}
-
-// total gives the counts so far.
-func (o *oracle) total() counts {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.counts
 }
 
 // look is called often: it reads on in the event stream, checks windows, and
 // notes who leads.
 func (o *oracle) look() {
+	for _, m := range o.s.up() {
+		o.oneLeader(m)
+	}
 	if l := o.s.leader(); l != nil {
 		if id := l.name + "." + l.p.boot + fmt.Sprint(l.p.node.Term()); id != o.leader {
 			o.leader = id
@@ -160,6 +113,8 @@ func (o *oracle) take(r fsm.Record) {
 	case r.Kind == fsm.KindNode && strings.Contains(r.Sentence, " is lost "):
 		o.counts.losses++
 		o.lost = append(o.lost, r.Sentence)
+	case r.Kind == fsm.KindNode && strings.Contains(r.Sentence, "lease"):
+		o.counts.fenced++
 	case r.Kind == fsm.KindTree:
 		if strings.Contains(r.Sentence, "is new") || strings.Contains(r.Sentence, "was applied") || strings.Contains(r.Sentence, "is deleted") {
 			o.forget(r.Sentence)
@@ -173,6 +128,7 @@ func (o *oracle) decision(d *supervisor.Decision) {
 	switch d.Verdict {
 	case supervisor.VerdictMove:
 		o.counts.moves++
+		o.moved = append(o.moved, d.Sentence)
 	case supervisor.VerdictRestart:
 		o.counts.restarts++
 	case supervisor.VerdictEscalate:
@@ -185,6 +141,7 @@ func (o *oracle) decision(d *supervisor.Decision) {
 	if d.Cause.Kind == supervisor.CauseAutonomy {
 		o.counts.alone++
 	}
+	o.life(d)
 	w := o.windows[d.Path]
 	if w == nil {
 		w = &window{}
@@ -231,52 +188,5 @@ func (o *oracle) forget(sentence string) {
 		if supervisor.TreeName(path) == name {
 			w.mayBeNew = true
 		}
-	}
-}
-
-// window counts the charges of one child as the event stream tells them.
-type window struct {
-	charges  []time.Duration
-	mayBeNew bool // since the last charge
-	merged   bool // some charges are older than the stream tells
-	renewed  supervisor.Stamp
-}
-
-// take checks a decision against the charges before it.
-func (w *window) take(d *supervisor.Decision) error {
-	charged := d.After.Used > d.Before.Used
-	if !charged && d.Verdict != supervisor.VerdictEscalate {
-		return nil
-	}
-	w.charges = slices.DeleteFunc(w.charges, func(at time.Duration) bool { return at < d.Time-d.Before.Period })
-	switch n := len(w.charges); {
-	case d.Before.Used == n:
-	case d.Before.Used < n && (w.mayBeNew || w.merged):
-		w.charges = w.charges[n-d.Before.Used:]
-	default:
-		return fmt.Errorf("it says %d restarts in %v, the stream tells of %d", d.Before.Used, d.Before.Period, n)
-	}
-	w.mayBeNew = false
-	if d.Cause.Kind == supervisor.CauseAutonomy {
-		w.merge(d)
-		return nil
-	}
-	switch {
-	case charged && (d.After.Used != d.Before.Used+1 || d.After.Used > d.After.Max):
-		return fmt.Errorf("charged from %v to %v", d.Before, d.After)
-	case !charged && d.Before.Used+d.Before.Held < d.Before.Max:
-		return fmt.Errorf("escalated at %v", d.Before)
-	case charged:
-		w.charges = append(w.charges, d.Time)
-	}
-	return nil
-}
-
-// merge takes what a node did alone: some charges, none later than now, and with as
-// many as the budget has the window drops older ones.
-func (w *window) merge(d *supervisor.Decision) {
-	w.merged = true
-	for range d.After.Used - d.Before.Used {
-		w.charges = append(w.charges, d.Time)
 	}
 }

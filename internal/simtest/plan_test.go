@@ -1,9 +1,11 @@
 package simtest
 
 import (
+	"encoding/json"
 	"fmt"
-	"slices"
+	"os"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/selfware/selfware/gossip"
@@ -18,9 +20,16 @@ type Plan struct {
 	Profile   gossip.Profile
 	Snapshots uint64
 	// Benign plans hold nothing that may cost a node (P16).
-	Benign  bool
-	Loss    float64
+	Benign bool
+	// Day plans are hours with few faults.
+	Day     bool
 	Latency time.Duration // one way
+	// Loss, Twice and Late are the odds of a packet: lost, doubled, overtaken. Repeats
+	// are those of a message of a session to be said again.
+	Loss, Twice, Late, Repeats float64
+	// Drift gives each machine a clock of its own. Fsync is how long a write may take.
+	Drift   bool
+	Fsync   time.Duration
 	Safety  time.Duration
 	Trees   []supervisor.Spec
 	Scripts map[string]simproc.Script
@@ -61,8 +70,8 @@ func (f Fault) String() string {
 
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d nodes, %s, snapshots every %d, loss %.2f, latency %v, benign %v, %v of faults\n",
-		p.Seed, p.Nodes, p.Profile, p.Snapshots, p.Loss, p.Latency, p.Benign, p.Safety)
+	fmt.Fprintf(&b, "seed %d: %d nodes, %s, snapshots every %d, latency %v, loss %.2f, twice %.2f, late %.2f, repeats %.2f, drift %v, fsync %v, benign %v, %v of faults\n",
+		p.Seed, p.Nodes, p.Profile, p.Snapshots, p.Latency, p.Loss, p.Twice, p.Late, p.Repeats, p.Drift, p.Fsync, p.Benign, p.Safety)
 	for _, t := range p.Trees {
 		fmt.Fprintf(&b, "tree %v\n", plain(t))
 		for _, path := range workers(t) {
@@ -77,169 +86,30 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// draw makes the plan of a seed.
-func draw(seed uint64) Plan {
-	r := chanceOf(seed)
-	p := Plan{
-		Seed: seed, Nodes: one(r, 3, 3, 5), Profile: one(r, gossip.LAN, gossip.Fast),
-		Benign: seed%10 == 0, Latency: 300 * time.Microsecond,
-		Safety:  r.between(60*time.Second, 120*time.Second).Round(time.Second),
-		Scripts: make(map[string]simproc.Script),
+// JSON is the plan as SELFWARE_PLAN and the corpus have it.
+func (p Plan) JSON() []byte {
+	data, err := json.MarshalIndent(p, "", " ")
+	if err != nil {
+		panic(err) // a plan is plain data
 	}
-	if r.odds(30) {
-		p.Snapshots = uint64(5 + r.IntN(30))
+	return append(data, '\n')
+}
+
+func readPlan(t *testing.T, file string) (p Plan) {
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
 	}
-	size := 3 + r.IntN(10)
-	for i := range 1 + r.IntN(2) {
-		p.Trees = append(p.Trees, r.tree(fmt.Sprintf("t%d", i+1), max(1, size/(i+1))))
+	if err != nil {
+		t.Fatalf("cannot read a plan: %v", err)
 	}
-	p.scripts(r)
-	if p.Benign {
-		p.benign(r)
-	} else {
-		p.malign(r)
-	}
-	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
 }
 
-// scripts says how the workers behave, mostly well.
-func (p *Plan) scripts(r chance) {
-	for _, t := range p.Trees {
-		each(t, func(path string, c *supervisor.ChildSpec) {
-			s := simproc.Script{
-				Latency: r.between(time.Millisecond, 20*time.Millisecond), UpAfter: r.between(0, 50*time.Millisecond),
-				StopTime: r.between(0, 200*time.Millisecond),
-			}
-			switch {
-			case c.Program == nil:
-				return
-			case c.RestartType == supervisor.Transient && r.odds(50):
-				s.Exit, s.ExitAfter = true, r.between(5*time.Second, 60*time.Second)
-			case r.odds(5):
-				s.Hang = true
-			case r.odds(8) && !p.Benign: // trips its window
-				s.Exit, s.ExitAfter, s.Code = true, r.between(50*time.Millisecond, 3*time.Second), 1
-			case r.odds(5) && !p.Benign:
-				s.Fail = "no such file"
-			case r.odds(10):
-				s.Crashes, s.CrashAfter = 1+r.IntN(3), r.between(10*time.Millisecond, 2*time.Second)
-			}
-			p.Scripts[path] = s
-		})
+// calm is how long a healed cluster may take to be at rest (P5).
+func (p Plan) calm() time.Duration {
+	if p.Profile == gossip.WAN {
+		return 150 * time.Second
 	}
-}
-
-func (p *Plan) add(f Fault) { p.Faults = append(p.Faults, f) }
-
-func (p *Plan) path(r chance) string { return one(r, workers(one(r, p.Trees...))...) }
-
-// benign draws short pauses, losses and latency only.
-func (p *Plan) benign(r chance) {
-	p.Profile = gossip.LAN
-	p.Latency = one(r, 300*time.Microsecond, 20*time.Millisecond, 100*time.Millisecond)
-	p.Loss = one(r, 0, 0.05, 0.10)
-	longest := 1900*time.Millisecond - 2*p.Latency // what others see of a pause is longer than it was
-	for at := r.between(0, 10*time.Second); at < p.Safety; at += r.between(5*time.Second, 20*time.Second) {
-		p.add(Fault{At: at, What: "pause", Who: p.anyone(r), For: r.between(100*time.Millisecond, longest)})
-	}
-	for at := r.between(0, 20*time.Second); at < p.Safety; at += r.between(5*time.Second, 40*time.Second) {
-		p.add(Fault{At: at, What: "kill", Path: p.path(r), Count: 1})
-	}
-}
-
-func (p *Plan) anyone(r chance) string {
-	return one(r, "leader", "follower", "follower", fmt.Sprintf("n%d", 1+r.IntN(p.Nodes)))
-}
-
-// malign draws which kinds of fault a seed has, then when they happen.
-func (p *Plan) malign(r chance) {
-	if r.odds(20) {
-		p.Loss = 0.02 + 0.1*r.Float64()
-	}
-	if r.odds(20) {
-		p.Latency = r.between(time.Millisecond, 20*time.Millisecond)
-	}
-	var kinds []func(chance, *Plan, time.Duration)
-	for _, k := range []func(chance, *Plan, time.Duration){crashes, crashes, stops, pauses, cuts, cuts, mutes, storms, everyone} {
-		if r.odds(55) {
-			kinds = append(kinds, k)
-		}
-	}
-	for at := r.between(0, 5*time.Second); at < p.Safety && len(kinds) > 0; at += r.between(time.Second, 15*time.Second) {
-		one(r, kinds...)(r, p, at)
-	}
-	for at := r.between(0, 5*time.Second); at < p.Safety; at += r.between(500*time.Millisecond, 10*time.Second) {
-		one(r, kills, kills, verbs, verbs, edits, drains)(r, p, at)
-	}
-}
-
-func (r chance) length() time.Duration {
-	return one(r, r.between(50*time.Millisecond, time.Second), r.between(time.Second, 6*time.Second), r.between(5*time.Second, 40*time.Second))
-}
-
-func crashes(r chance, p *Plan, at time.Duration) {
-	what := "crash"
-	if r.odds(30) {
-		what = "crash-move" // it comes back at another address
-	}
-	p.add(Fault{At: at, What: what, Who: p.anyone(r), For: r.length()})
-}
-
-func stops(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: "stop", Who: p.anyone(r), For: r.length()})
-}
-
-func pauses(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: "pause", Who: p.anyone(r), For: r.length()})
-}
-
-func cuts(r chance, p *Plan, at time.Duration) {
-	what := one(r, "halves", "alone", "one-way-out", "one-way-in", "pair")
-	if p.Nodes == 5 && r.odds(40) {
-		what = one(r, "ring", "bridge")
-	}
-	p.add(Fault{At: at, What: what, Who: p.anyone(r), For: r.length()})
-}
-
-func mutes(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: "mute", Who: p.anyone(r), For: r.length()})
-}
-
-func storms(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: one(r, "drop-session", "leader-flap"), Who: p.anyone(r), Count: 1 + r.IntN(4)})
-}
-
-func everyone(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: "crash-all", Who: one(r, "", "", "move"), For: r.between(100*time.Millisecond, 5*time.Second)})
-}
-
-func kills(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: "kill", Path: p.path(r), Count: one(r, 1, 1, 2, 4, 8)})
-}
-
-func verbs(r chance, p *Plan, at time.Duration) {
-	what, path := one(r, "stop", "start", "start", "restart", "move"), p.path(r)
-	if r.odds(20) {
-		path = one(r, p.Trees...).Name
-	}
-	f := Fault{At: at, What: "verb-" + what, Path: path}
-	if what == "move" && r.odds(50) {
-		f.To = fmt.Sprintf("n%d", 1+r.IntN(p.Nodes))
-	}
-	p.add(f)
-}
-
-func edits(r chance, p *Plan, at time.Duration) {
-	t := one(r, p.Trees...)
-	if r.odds(15) {
-		p.add(Fault{At: at, What: "delete", Path: t.Name})
-		at += r.between(0, 10*time.Second)
-	}
-	next := r.tree(t.Name, 1+r.IntN(8))
-	p.add(Fault{At: at, What: "apply", Tree: &next})
-}
-
-func drains(r chance, p *Plan, at time.Duration) {
-	p.add(Fault{At: at, What: "drain", Who: fmt.Sprintf("n%d", 1+r.IntN(p.Nodes)), For: r.length()})
+	return 60 * time.Second
 }

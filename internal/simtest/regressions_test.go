@@ -366,7 +366,7 @@ func (s *sim) fenceBound() time.Duration {
 func restartOfSeven(t *testing.T) {
 	for seed := range uint64(3) {
 		scene(t, options{seed: seed + 1, nodes: 7, profile: gossip.LAN}, func(s *sim) {
-			s.crashAll(false)
+			s.everyone("crash-all")
 			time.Sleep(time.Second)
 			r := chanceOf(seed)
 			for _, i := range r.Perm(7) {

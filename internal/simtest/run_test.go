@@ -10,20 +10,25 @@ import (
 	"github.com/selfware/selfware/internal/simtest/simproc"
 )
 
-// calm is how long a healed cluster may take to be at rest (P5).
-const calm = 60 * time.Second
-
 // outcome is what a run was like.
 type outcome struct {
 	simulated time.Duration
 	healed    time.Duration // from the heal to rest
 	counts    counts
+	faults    faultCounts
+	keepers   simproc.Counts
 	acked     int
+	reads     int
+	overlap   time.Duration // of lives of an exclusive child, after a freeze
+	ordered   int           // pairs of lives whose order was compared
+	exclusive int           // lives of exclusive children
+	trace     uint64        // hash of all that was noted
 }
 
 // runPlan carries out a plan in a bubble.
 func runPlan(t *testing.T, p Plan, verbose bool) (out outcome) {
-	opt := options{seed: p.Seed, nodes: p.Nodes, profile: p.Profile, snapshots: p.Snapshots, verbose: verbose}
+	opt := options{seed: p.Seed, nodes: p.Nodes, profile: p.Profile, snapshots: p.Snapshots, verbose: verbose,
+		drift: p.Drift, repeats: p.Repeats, fsync: p.Fsync}
 	bubble(t, opt, func(s *sim) {
 		start := time.Now()
 		s.form()
@@ -35,19 +40,44 @@ func runPlan(t *testing.T, p Plan, verbose bool) (out outcome) {
 		}
 		s.net.SetLatency(p.Latency, p.Latency/4)
 		s.net.SetLoss(p.Loss)
+		s.net.SetPackets(p.Twice, p.Late)
+		s.client.readEvery(p.lookEvery() * 10)
 		s.safety(p)
 		s.heal(p)
-		out.healed = s.rests(calm)
+		out.healed = s.rests(p.calm())
 		s.promised()
 		s.oracle.look()
+		s.judged(&out)
 		if p.Benign && len(s.oracle.lost) > 0 {
 			s.failf("P16: %s", strings.Join(s.oracle.lost, "; "))
 		}
-		out.counts, out.acked = s.oracle.total(), s.client.answered()
 		out.simulated = time.Since(start)
 		s.notef("at rest %v after the heal; %v", out.healed, out.counts)
 	})
 	return out
+}
+
+// lookEvery is how often the oracles look, besides what each replica tells them.
+func (p Plan) lookEvery() time.Duration {
+	if p.Day {
+		return 5 * time.Second
+	}
+	return 100 * time.Millisecond
+}
+
+// judged fills in what a run was like.
+func (s *sim) judged(out *outcome) {
+	out.overlap, out.ordered = s.alone(), s.inOrder()
+	for _, l := range s.procs.Lives() {
+		if l.Exclusive {
+			out.exclusive++
+		}
+	}
+	out.counts, out.acked, out.reads = s.oracle.total(), s.client.answered(), s.client.reads
+	out.keepers = s.procs.Counts()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.faults, out.trace = s.faults, s.hash.Sum64()
 }
 
 // step is one entry of the agenda.
@@ -88,7 +118,7 @@ func (s *sim) safety(p Plan) {
 			todo = todo[1:]
 			do()
 		}
-		next := 100 * time.Millisecond
+		next := p.lookEvery()
 		if len(todo) > 0 {
 			next = min(next, max(0, time.Until(todo[0].at)))
 		}
@@ -102,8 +132,10 @@ func (s *sim) heal(p Plan) {
 	s.net.HealAll()
 	s.net.SetLoss(0)
 	s.net.SetLatency(300*time.Microsecond, 100*time.Microsecond)
+	s.net.SetPackets(0, 0)
 	for _, m := range s.machines {
-		s.net.Resume(m.ip)
+		m.thaw()
+		m.mendDisk()
 		m.mute.Store(false)
 	}
 	s.bootAll()

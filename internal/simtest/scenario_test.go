@@ -20,6 +20,7 @@ func scene(t *testing.T, opt options, f func(s *sim)) {
 		s.apply(flat("shop", supervisor.OneForOne, 6))
 		s.rests(10 * time.Second)
 		f(s)
+		s.judged(&outcome{})
 	})
 }
 
@@ -260,7 +261,7 @@ func TestAllNodesRestart(t *testing.T) {
 		t.Run(fmt.Sprintf("new addresses %v", move), func(t *testing.T) {
 			for seed := range uint64(3) {
 				scene(t, options{seed: seed + 1, nodes: 5, profile: gossip.LAN}, func(s *sim) {
-					s.crashAll(move)
+					s.everyone("crash-all")
 					time.Sleep(time.Duration(seed+1) * 10 * time.Second)
 					for _, m := range s.machines {
 						if move {

@@ -3,66 +3,178 @@ package simtest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"time"
 )
 
 // TestSim runs many plans; see the package comment.
 func TestSim(t *testing.T) {
 	if seed, ok := number(t, "SELFWARE_SEED"); ok {
-		p := draw(seed)
-		fmt.Fprintln(os.Stderr, p)
-		out := runPlan(t, p, true)
-		t.Logf("seed %d: %v simulated, at rest %v after the heal, %d requests; %v", seed, out.simulated, out.healed, out.acked, out.counts)
+		runShown(t, draw(seed))
 		return
 	}
-	seeds := uint64(200)
+	seeds := uint64(160)
 	if testing.Short() {
-		seeds = 20
+		seeds = 16
 	}
 	if n, ok := number(t, "SELFWARE_SEEDS"); ok {
 		seeds = n
 	}
+	total := runSeeds(t, "dense", 0, seeds, draw)
+	if seeds >= 100 {
+		total.mustNotBeEmpty(t)
+	}
+}
+
+// TestDays runs quiet hours with a fault now and then: what only time brings about.
+func TestDays(t *testing.T) {
+	seeds := uint64(24)
+	if testing.Short() {
+		t.Skip("simulates days")
+	}
+	if n, ok := number(t, "SELFWARE_DAYS"); ok {
+		seeds = n * 3
+	}
+	runSeeds(t, "days", 0, seeds, drawDay)
+}
+
+// TestSoak runs fresh seeds, dense ones and days, for SELFWARE_HOURS.
+func TestSoak(t *testing.T) {
+	hours, ok := number(t, "SELFWARE_HOURS")
+	if !ok {
+		t.Skip("SELFWARE_HOURS is not set")
+	}
+	end := time.Now().Add(time.Duration(hours) * time.Hour)
+	from := uint64(time.Now().Unix()) * 1_000_000
+	var all outcome
+	for batch := uint64(0); time.Now().Before(end) && !t.Failed(); batch++ {
+		all.add(runSeeds(t, "dense", from+batch*200, 200, draw))
+		all.add(runSeeds(t, "days", from+batch*6, 6, drawDay))
+	}
+	t.Logf("in all %.2f days; %v", all.simulated.Hours()/24, all)
+}
+
+// TestPlan runs the plan that SELFWARE_PLAN names, as a failure prints it.
+func TestPlan(t *testing.T) {
+	file := os.Getenv("SELFWARE_PLAN")
+	if file == "" {
+		t.Skip("SELFWARE_PLAN names no file")
+	}
+	runShown(t, readPlan(t, file))
+}
+
+// TestReplay is for internal/simtest/overlay: it runs one plan where chance has a seed
+// of its own, and tells the hash of the trace.
+func TestReplay(t *testing.T) {
+	seed, ok := number(t, "SELFWARE_REPLAY")
+	if !ok {
+		t.Skip("SELFWARE_REPLAY is not set")
+	}
+	p := draw(seed)
+	if file := os.Getenv("SELFWARE_PLAN"); file != "" {
+		p = readPlan(t, file)
+	}
+	cryptotest.SetGlobalRandom(t, seed)
+	out := runPlan(t, p, false)
+	fmt.Printf("\ntrace %016x after %v, %d records\n", out.trace, out.simulated, out.counts.records)
+}
+
+// TestCorpus runs the plans that once failed.
+func TestCorpus(t *testing.T) {
+	files, err := filepath.Glob("corpus/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			t.Parallel()
+			runPlan(t, readPlan(t, file), false)
+		})
+	}
+}
+
+func runShown(t *testing.T, p Plan) {
+	fmt.Fprintln(os.Stderr, p)
+	out := runPlan(t, p, true)
+	t.Logf("seed %d: %v", p.Seed, out)
+}
+
+// runSeeds runs the plans of n seeds after from.
+func runSeeds(t *testing.T, name string, from, n uint64, draw func(uint64) Plan) (total outcome) {
 	began := time.Now()
 	var mu sync.Mutex
-	var total outcome
-	var slowest time.Duration
-	t.Run("seeds", func(t *testing.T) {
-		for seed := uint64(1); seed <= seeds; seed++ {
+	shrunk := 0
+	t.Run(name, func(t *testing.T) {
+		for seed := from + 1; seed <= from+n; seed++ {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
 				p := draw(seed)
 				t.Cleanup(func() {
 					if t.Failed() {
-						t.Logf("replay with SELFWARE_SEED=%d\n%v", seed, p)
+						mu.Lock()
+						shrunk++
+						first := shrunk <= 2
+						mu.Unlock()
+						report(t, p, first)
 					}
 				})
 				out := runPlan(t, p, false)
 				mu.Lock()
 				defer mu.Unlock()
-				total.counts.add(out.counts)
-				total.simulated += out.simulated
-				total.acked += out.acked
-				slowest = max(slowest, out.healed)
+				total.add(out)
 			})
 		}
 	})
 	real := time.Since(began)
-	t.Logf("%d seeds: %v simulated in %v (%.0f : 1); %d requests acknowledged; at rest at most %v after the heal",
-		seeds, total.simulated.Round(time.Second), real.Round(time.Second), total.simulated.Seconds()/real.Seconds(), total.acked, slowest)
-	t.Logf("%v", total.counts)
-	if seeds >= 20 {
-		total.counts.mustNotBeEmpty(t)
-	}
+	t.Logf("%s: %d seeds: %v simulated (%.2f days) in %v (%.0f : 1); %v", name, n, total.simulated.Round(time.Second),
+		total.simulated.Hours()/24, real.Round(time.Second), total.simulated.Seconds()/real.Seconds(), total)
+	return total
+}
+
+func (o *outcome) add(b outcome) {
+	o.counts.add(b.counts)
+	o.faults.add(b.faults)
+	o.simulated += b.simulated
+	o.acked += b.acked
+	o.reads += b.reads
+	o.ordered += b.ordered
+	o.exclusive += b.exclusive
+	o.keepers.Fenced += b.keepers.Fenced
+	o.keepers.Adopted += b.keepers.Adopted
+	o.healed = max(o.healed, b.healed)
+	o.overlap = max(o.overlap, b.overlap)
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("at rest at most %v after the heal; %d requests acknowledged, %d reads verified; %v; %+v; %d exclusive lives, of which the keeper ended %d, longest overlap after a freeze %v; %d lives adopted; %d pairs in order",
+		o.healed, o.acked, o.reads, o.counts, o.faults, o.exclusive, o.keepers.Fenced, o.overlap, o.keepers.Adopted, o.ordered)
+}
+
+func (c *faultCounts) add(d faultCounts) {
+	c.agents += d.agents
+	c.disks += d.disks
+	c.stalled += d.stalled
+	c.torn += d.torn
+	c.wiped += d.wiped
+	c.repeated += d.repeated
+	c.resets += d.resets
 }
 
 // mustNotBeEmpty: a simulation in which nothing happened shows nothing.
-func (c counts) mustNotBeEmpty(t *testing.T) {
+func (o outcome) mustNotBeEmpty(t *testing.T) {
+	c, f := o.counts, o.faults
 	for what, n := range map[string]int{
 		"elections": c.elections, "nodes lost": c.losses, "moves": c.moves, "restarts": c.restarts,
-		"escalations": c.escalations, "failed trees": c.failures, "hashes compared": c.compared,
+		"escalations": c.escalations, "failed trees": c.failures, "entries compared": c.compared, "nodes fenced": c.fenced, "restarts alone": c.alone,
+		"reads verified": o.reads, "lives ordered": o.ordered, "exclusive lives": o.exclusive,
+		"exclusive lives ended by their keeper": o.keepers.Fenced, "lives adopted": o.keepers.Adopted,
+		"agents killed": f.agents, "processes ended by their disk": f.disks, "disks stalled": f.stalled,
+		"writes torn": f.torn, "disks wiped": f.wiped, "messages said again": f.repeated, "streams reset": f.resets,
 	} {
 		if n == 0 {
 			t.Errorf("no %s in all seeds", what)

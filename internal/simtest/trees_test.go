@@ -82,6 +82,7 @@ func (r chance) policy() supervisor.RestartPolicy {
 // tree draws a tree of so many workers.
 func (r chance) tree(name string, size int) supervisor.Spec {
 	spec := supervisor.Spec{Name: name, Strategy: r.strategy(), RestartPolicy: r.policy()}
+	spec.Exclusive = r.odds(15)
 	if r.odds(70) {
 		spec.RetryAfter = r.between(2*time.Second, 15*time.Second)
 	}
@@ -108,6 +109,7 @@ func (r chance) children(path string, next *int, size, depth int) []supervisor.C
 		out = append(out, supervisor.ChildSpec{
 			ID: id, RestartType: one(r, supervisor.Permanent, supervisor.Permanent, supervisor.Transient),
 			Supervisor: &supervisor.SupervisorSpec{Strategy: r.strategy(), RestartPolicy: r.policy()},
+			Exclusive:  r.odds(15),
 			Children:   r.children(path+"/"+id, next, below, depth+1),
 		})
 		size -= below
@@ -123,6 +125,7 @@ func (r chance) worker(id string) supervisor.ChildSpec {
 	case r.odds(10):
 		c.RestartType = supervisor.Temporary
 	}
+	c.Exclusive = r.odds(30)
 	if r.odds(20) {
 		limit := 1 + r.IntN(4)
 		c.MaxRestarts = &limit

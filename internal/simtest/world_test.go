@@ -3,6 +3,8 @@ package simtest
 import (
 	"bytes"
 	"fmt"
+	"hash"
+	"hash/fnv"
 	"log/slog"
 	"os"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/internal/simtest/simnet"
@@ -27,6 +30,11 @@ type options struct {
 	profile gossip.Profile
 	// snapshots makes raft take a snapshot every so many entries; 0 = as usual.
 	snapshots uint64
+	// drift gives each machine a clock of its own; repeats is the probability that
+	// a message of a session is said again; fsync is how long a write may take.
+	drift   bool
+	repeats float64
+	fsync   time.Duration
 	// verbose prints the trace and the nodes' log.
 	verbose bool
 }
@@ -45,9 +53,23 @@ type sim struct {
 	oracle   *oracle
 	client   *client
 
-	mu     sync.Mutex
-	lines  []string
-	failed bool
+	mu      sync.Mutex
+	lines   []string
+	failed  bool
+	hash    hash.Hash64 // of all that was noted, to the nanosecond
+	faults  faultCounts
+	retired map[string]*raftstore.Mem // disks by the ids of nodes that lost them
+}
+
+// faultCounts shows that faults were there.
+type faultCounts struct {
+	agents, disks, stalled, torn, wiped, repeated, resets int
+}
+
+func (s *sim) count(add func(*faultCounts)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add(&s.faults)
 }
 
 var clusterKey = bytes.Repeat([]byte{7}, 32)
@@ -68,8 +90,10 @@ func bubble(t *testing.T, opt options, f func(s *sim)) {
 func newSim(t *testing.T, opt options) *sim {
 	s := &sim{
 		t: t, opt: opt, began: time.Now(), net: simnet.New(opt.seed), procs: simproc.NewWorld(),
-		log: slog.New(slog.DiscardHandler),
+		log: slog.New(slog.DiscardHandler), retired: make(map[string]*raftstore.Mem),
+		hash: fnv.New64a(),
 	}
+	s.net.Classify(classes)
 	if opt.verbose && testing.Verbose() {
 		s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
@@ -88,8 +112,10 @@ func (s *sim) end() {
 	s.client.close()
 	s.net.HealAll()
 	for _, m := range s.machines {
-		s.net.Resume(m.ip)
+		m.resume()
+		m.mendDisk()
 		m.crash()
+		m.procs.KillAll()
 	}
 	s.wg.Wait()
 	time.Sleep(2 * time.Minute) // memberlist.Shutdown does not wait for its goroutines
@@ -101,12 +127,20 @@ func (s *sim) end() {
 // notef adds a line to the trace.
 func (s *sim) notef(format string, args ...any) {
 	line := fmt.Sprintf("%9.3fs ", time.Since(s.began).Seconds()) + fmt.Sprintf(format, args...)
+	s.mark(line)
 	s.mu.Lock()
 	s.lines = append(s.lines, line)
 	s.mu.Unlock()
 	if s.opt.verbose {
 		fmt.Fprintln(os.Stderr, line)
 	}
+}
+
+// mark enters something into the hash of the trace.
+func (s *sim) mark(what ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprint(s.hash, time.Since(s.began).Nanoseconds(), what)
 }
 
 // maxTrace bounds the lines that a failure prints.
@@ -133,14 +167,18 @@ func (s *sim) failf(format string, args ...any) {
 // bootAll starts all machines that are down.
 func (s *sim) bootAll() {
 	for _, m := range s.machines {
+		m.reap()
 		if m.p == nil {
 			m.boot()
 		}
 	}
 }
 
-// up lists the machines that run.
+// up lists the machines that run, and takes away those that have ended themselves.
 func (s *sim) up() []*machine {
+	for _, m := range s.machines {
+		m.reap()
+	}
 	return slices.DeleteFunc(slices.Clone(s.machines), func(m *machine) bool { return m.p == nil })
 }
 

@@ -266,6 +266,15 @@ func TestCheckers(t *testing.T) {
 			}
 			in.Faults[0].Quorum = true
 		}, ""},
+		{"liveness", "a machine that is too busy", func(in *Input) {
+			for i := range in.Beats {
+				if in.Beats[i].Life == 2 {
+					in.Beats[i].Time += ms(5000)
+				}
+			}
+			in.Samples = append(in.Samples, history.Sample{Node: "n2", Time: ms(7000)},
+				history.Sample{Node: "n2", Time: ms(8000), Waited: 400 * time.Millisecond})
+		}, ""},
 		{"liveness", "never settled", func(in *Input) { in.Run.Settled = 0 }, "not all ran again"},
 		{"liveness", "settled late", func(in *Input) { in.Run.Settled, in.Run.Ended = ms(31_000), ms(35_000) }, "only 21s after"},
 		{"liveness", "gone at the end", func(in *Input) {

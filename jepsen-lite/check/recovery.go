@@ -84,7 +84,8 @@ func (in *Input) blame(g span) *history.Fault {
 }
 
 // due is when a gap must be over: bound after it began, after each fault that
-// came in it, and after the end of each fault that took away the majority.
+// came in it, after the end of each fault that took away the majority, and after
+// the machine itself kept a node from running.
 func (in *Input) due(g gap, bound time.Duration) history.Time {
 	due := g.from.Add(bound)
 	for _, f := range in.Faults {
@@ -96,7 +97,34 @@ func (in *Input) due(g gap, bound time.Duration) history.Time {
 			due = max(due, f.End.Add(bound))
 		}
 	}
+	for _, s := range in.starved() {
+		if s.from < g.to && s.to > g.from {
+			due = max(due, s.to.Add(bound))
+		}
+	}
 	return due
+}
+
+// hungry is the share of time for which an agent may wait for a processor before
+// its machine is taken to be too busy for any bound to hold: elections are lost
+// to pauses of 200 ms.
+const hungry = 0.25
+
+// starved are the times in which an agent could not run because the machine did
+// other things.
+func (in *Input) starved() []span {
+	var all []span
+	last := make(map[string]history.Sample)
+	for _, s := range in.Samples {
+		l, ok := last[s.Node]
+		if last[s.Node] = s; !ok || l.PID != s.PID {
+			continue
+		}
+		if took := s.Time.Sub(l.Time); float64(s.Waited-l.Waited) > hungry*float64(took) {
+			all = append(all, span{l.Time, s.Time})
+		}
+	}
+	return all
 }
 
 // liveness is P5.
@@ -133,6 +161,7 @@ func liveness(in *Input, v *Verdict) {
 	v.need(permanent > 0, "the workload has no permanent child")
 	v.count("permanent children", permanent)
 	v.count("times away", len(gaps))
+	v.count("node seconds without a processor", len(in.starved()))
 	v.count("longest time away, ms", int(longest.Milliseconds()))
 	v.count("all again after the last fault, ms", int(in.Run.Settled.Sub(in.Run.Healed).Milliseconds()))
 }

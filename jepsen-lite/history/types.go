@@ -186,6 +186,8 @@ type Sample struct {
 	Files   int    `json:"files"`
 	Threads int    `json:"threads"`
 	Memory  int64  `json:"memory"` // resident bytes
+	// Waited is for how long in all its threads were ready and had no processor.
+	Waited time.Duration `json:"waited"`
 }
 
 // Log is what the data dirs hold after the run.

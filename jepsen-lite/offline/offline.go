@@ -43,14 +43,25 @@ func Read(dirs map[string]string) (history.Log, error) {
 	return log, nil
 }
 
-// common is the last index that a majority of the disks reaches.
+// near is how far behind the majority a disk may be for the others to be read only
+// as far: nodes do not end at one instant.
+const near = 50
+
+// common is the last index that a majority of the disks reaches, or, if others
+// are just behind, they.
 func common(disks []history.Disk) uint64 {
 	lasts := make([]uint64, len(disks))
 	for i, d := range disks {
 		lasts[i] = d.Last
 	}
 	slices.Sort(lasts)
-	return lasts[(len(lasts)-1)/2]
+	most := lasts[(len(lasts)-1)/2]
+	for _, last := range lasts {
+		if last > 0 && last+near >= most {
+			return last
+		}
+	}
+	return most
 }
 
 func readDisk(dir string) history.Disk {

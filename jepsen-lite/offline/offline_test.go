@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,17 +56,21 @@ func commands(t *testing.T) []fsm.Command {
 // majority has; a disk that is behind or torn hides nothing.
 func TestRead(t *testing.T) {
 	all := commands(t)
+	for i := range near {
+		all = append(all, fsm.Command{Type: fsm.TypeDeleteTree, Name: "none", By: "jl-4", Request: fmt.Sprint(i)})
+	}
+	last := uint64(len(all))
 	torn := t.TempDir()
 	if err := os.WriteFile(filepath.Join(torn, "raft.db"), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log, err := Read(map[string]string{
-		"n1": write(t, all...), "n2": write(t, all[:2]...), "n3": write(t, all...), "n4": torn, "n5": write(t, all...),
+		"n1": write(t, all...), "n2": write(t, all[:2]...), "n3": write(t, all[:last-1]...), "n4": torn, "n5": write(t, all...),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log.Common != 4 || !log.Complete || len(log.Disks) != 5 {
+	if log.Common != last-1 || !log.Complete || len(log.Disks) != 5 {
 		t.Fatalf("common %d, complete %v, disks %d", log.Common, log.Complete, len(log.Disks))
 	}
 	states := make(map[string]int)
@@ -78,7 +83,7 @@ func TestRead(t *testing.T) {
 	if len(states) != 2 || states[""] != 2 {
 		t.Errorf("states %v", states)
 	}
-	if len(log.Commands) != 3 || log.Commands[0].By != "jl-1" || log.Commands[0].Error != "" || log.Commands[1].Error == "" {
+	if len(log.Commands) != len(all)-2 || log.Commands[0].By != "jl-1" || log.Commands[0].Error != "" || log.Commands[1].Error == "" {
 		t.Errorf("commands %+v", log.Commands)
 	}
 	if len(log.Decisions) == 0 || log.Decisions[0].Verdict != supervisor.VerdictStart || len(log.Records) < 2 {

@@ -53,6 +53,9 @@ type Member struct {
 	Script witness.Script
 }
 
+// Churn is what the history calls a node that joins or leaves.
+const Churn = "churn"
+
 // always are the checkers of every run.
 var always = []string{"evidence", "linearizable", "durability", "liveness", "once", "equality", "availability", "resources", "logs"}
 
@@ -106,7 +109,7 @@ func Workloads() []Workload {
 		},
 		{
 			Name: "overload", Line: "a crowd asks without a pause in the middle of the run",
-			Mix: calm, Clients: 5, Pace: 400 * time.Millisecond, Crowd: 40, Trees: []Tree{steady},
+			Mix: calm, Clients: 5, Pace: 400 * time.Millisecond, Crowd: 120, Trees: []Tree{steady},
 		},
 	}
 }

@@ -8,11 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
+	"github.com/selfware/selfware/cluster"
 	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/node"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -88,6 +91,21 @@ func store(t *testing.T, dir, clusterID string, ids []string, w written) {
 	if err := os.WriteFile(filepath.Join(dir, "boot"), []byte("1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func quarantine(t *testing.T, dir string) (until time.Duration) {
+	t.Helper()
+	st, err := raftstore.Open(raftstore.Config{Dir: filepath.Join(dir, "raft")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	m, err := cluster.Replay(st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.View(func(v fsm.View) { until = v.Quarantine() })
+	return until
 }
 
 func entry(t *testing.T, c fsm.Command) []byte {
@@ -208,6 +226,9 @@ func TestWrite(t *testing.T) {
 	d := after.Dirs[0]
 	if len(d.Voters) != 1 || d.Voters[0].ID != d.ID || after.State.Generation != 1000 || d.Index < 9 {
 		t.Errorf("after the recovery: %+v, generation %d", d, after.State.Generation)
+	}
+	if until := quarantine(t, dirs[0]); until < cluster.TimesOf(gossip.LAN).W() {
+		t.Errorf("leases may be granted from %v on: those of the lost leader may still hold", until)
 	}
 	if len(after.State.Trees) != 1 || after.State.Trees[0] != (TreeSize{"shop", 1}) {
 		t.Errorf("the trees are %v", after.State.Trees)

@@ -95,6 +95,17 @@ func note(ch api.ChildStatus) string {
 	return ch.Reason
 }
 
+// remark is what a tree says of a child besides: that it is exclusive, and its note.
+func remark(ch api.ChildStatus) string {
+	switch text := note(ch); {
+	case !ch.Exclusive:
+		return text
+	case text != "":
+		return "exclusive; " + text
+	}
+	return "exclusive"
+}
+
 // Trees prints supervision trees, indented, with strategies and statuses.
 func Trees(w io.Writer, trees []api.TreeStatus, s Style) {
 	if len(trees) == 0 {
@@ -125,7 +136,7 @@ func Tree(w io.Writer, tr api.TreeStatus, s Style) {
 		if !ch.Supervisor {
 			what = c(strings.TrimSpace(where(ch)))
 		}
-		t.rows = append(t.rows, []cell{c(branch(children, i) + name), status(ch.Status), what, c(counts(ch)), c(note(ch))})
+		t.rows = append(t.rows, []cell{c(branch(children, i) + name), status(ch.Status), what, c(counts(ch)), c(remark(ch))})
 	}
 	widths := make([]int, 5)
 	for _, row := range t.rows {

@@ -24,7 +24,7 @@ var now = time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func shop() api.TreeStatus {
 	return api.TreeStatus{Name: "shop", Status: "degraded", Children: []api.ChildStatus{
-		{Path: "shop/store", Status: "running", Node: "n1", Epoch: 12, PID: 4711, Restarts: 1, Since: now.Add(-90 * time.Second), Reason: "shop/store runs on n1"},
+		{Path: "shop/store", Exclusive: true, Status: "running", Node: "n1", Epoch: 12, PID: 4711, Restarts: 1, Since: now.Add(-90 * time.Second), Reason: "shop/store runs on n1"},
 		{Path: "shop/web", Supervisor: true, Strategy: "one_for_one", Status: "running"},
 		{Path: "shop/web/api", Status: "backoff", Node: "n2", Epoch: 14, Restarts: 3, Moves: 1, Since: now.Add(-3 * time.Hour), Reason: "shop/web/api failed on n2 (exit code 1): restart it after 4s"},
 		{Path: "shop/web/wärmer", Status: "pending", Since: now.Add(-50 * time.Hour), Reason: "no node fits: 3 of 3 lack disk=ssd"},

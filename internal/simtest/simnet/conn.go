@@ -24,10 +24,14 @@ type conn struct {
 	peer          *conn
 	local, remote netip.AddrPort
 	from, to      string // addresses of this end and of the peer
+	class         string // of both ends; empty: not known, or none
+	dialled       bool   // this end dialled: what it writes first tells the class
 
 	in       []segment // sent by the peer, not yet read here
 	inBytes  int
-	closed   bool // by this end
+	closed   bool      // by this end
+	reset    bool      // by the network
+	vanished time.Time // closed without a word to the peer
 	readBy   time.Time
 	writeBy  time.Time
 	changed  chan struct{} // closed and dropped when a waiter should look again; nil when nobody waits
@@ -40,6 +44,9 @@ func (n *Net) pair(a, b *Host, aAddr, bAddr netip.AddrPort) (*conn, *conn) {
 	there := &conn{n: n, id: n.nextID + 1, host: b, local: bAddr, remote: aAddr, from: b.addr, to: a.addr}
 	n.nextID += 2
 	here.peer, there.peer = there, here
+	here.dialled = true
+	here.class = n.classify(bAddr.Port(), nil)
+	there.class = here.class
 	n.conns[here], n.conns[there] = true, true
 	return here, there
 }
@@ -65,6 +72,8 @@ func (c *conn) Read(b []byte) (int, error) {
 // tryRead reads what has arrived. done is false when the caller must wait. The caller holds mu.
 func (c *conn) tryRead(b []byte) (got int, done bool, err error) {
 	switch {
+	case c.reset:
+		return 0, true, c.fail("read", os.NewSyscallError("read", syscall.ECONNRESET))
 	case c.closed:
 		return 0, true, c.fail("read", net.ErrClosed)
 	case expired(c.readBy):
@@ -95,7 +104,7 @@ func (c *conn) tryRead(b []byte) (got int, done bool, err error) {
 
 // arrived tells whether the first segment can be read now. The caller holds mu.
 func (c *conn) arrived() bool {
-	if len(c.in) == 0 || c.n.blocked(c.to, c.from) {
+	if len(c.in) == 0 || c.n.blocked(c.to, c.from, c.class) {
 		return false
 	}
 	return !time.Now().Before(c.n.arrival(c.to, c.from, c.in[0].due))
@@ -103,7 +112,7 @@ func (c *conn) arrived() bool {
 
 // nextArrival is when the first segment arrives; zero when only a change can tell. The caller holds mu.
 func (c *conn) nextArrival() time.Time {
-	if len(c.in) == 0 || c.n.blocked(c.to, c.from) {
+	if len(c.in) == 0 || c.n.blocked(c.to, c.from, c.class) {
 		return time.Time{}
 	}
 	return c.n.arrival(c.to, c.from, c.in[0].due)
@@ -130,14 +139,23 @@ func (c *conn) Write(b []byte) (int, error) {
 func (c *conn) tryWrite(b []byte) (sent int, done bool, err error) {
 	gone := c.peerGoneAt()
 	switch {
+	case c.reset:
+		return 0, true, c.fail("write", os.NewSyscallError("write", syscall.ECONNRESET))
 	case c.closed:
 		return 0, true, c.fail("write", net.ErrClosed)
+	case !c.peer.vanished.IsZero() && c.n.born[c.to].After(c.peer.vanished):
+		c.reset = true // a machine that came back knows nothing of the connection
+		return 0, true, c.fail("write", os.NewSyscallError("write", syscall.ECONNRESET))
 	case expired(c.writeBy):
 		return 0, true, c.fail("write", os.ErrDeadlineExceeded)
 	case !gone.IsZero() && !time.Now().Before(gone):
 		return 0, true, c.fail("write", os.NewSyscallError("write", syscall.EPIPE))
 	case c.peer.closed:
 		return len(b), true, nil // gone, but this end cannot know yet
+	}
+	if c.dialled && c.class == "" {
+		c.class = c.n.classify(c.remote.Port(), b)
+		c.peer.class = c.class
 	}
 	sent = min(len(b), window-c.peer.inBytes)
 	if sent > 0 {
@@ -149,7 +167,7 @@ func (c *conn) tryWrite(b []byte) (sent int, done bool, err error) {
 // peerGoneAt is when this end learns that the peer has closed; zero if it has not, or cannot just now. The caller
 // holds mu.
 func (c *conn) peerGoneAt() time.Time {
-	if c.finishAt.IsZero() || c.n.blocked(c.to, c.from) {
+	if c.finishAt.IsZero() || c.n.blocked(c.to, c.from, c.class) {
 		return time.Time{}
 	}
 	return c.n.arrival(c.to, c.from, c.finishAt)

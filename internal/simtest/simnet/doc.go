@@ -12,11 +12,16 @@
 //     cut is not seen, a dial waits until its context or 10 s run out;
 //   - Pause (SIGSTOP of a machine as others see it): packets and bytes from and to the address wait and arrive
 //     after Resume; packets beyond 1024 are lost, as in a socket buffer;
+//   - packets that arrive twice or late (SetPackets); a cut of one class of traffic only (Classify, CutClass);
+//   - Reset (both ends of a stream are told), HalfOpen (one end is), PowerOff (the machine is gone: nobody is told,
+//     and nobody answers);
+//   - CrashKeeping: as Crash, but another process holds the port, so that dials wait for the next one;
 //   - Crash (the process is gone, the kernel is not): its connections close, so peers read EOF after the latency,
 //     its ports refuse, its packets go nowhere.
 //
 // What it does not model: bandwidth, TCP's growing retransmission delay after a long cut (bytes arrive one latency
 // after the heal), connections that the kernel gives up on, a reset that overtakes data.
+// A class cut lets connections be made, unless the port alone tells the class, and stops what they carry.
 //
 // Limits: 1 MiB in flight per direction of a stream (the writer then waits), 1024 packets unread per socket and
 // 1024 held per paused address (then lost), 128 connections not yet accepted (then refused).

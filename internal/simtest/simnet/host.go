@@ -17,11 +17,20 @@ type Host struct {
 	ip   netip.Addr
 	addr string
 	gone bool // crashed; guarded by n.mu
+	// keeps: it stands for who holds a port for the next process.
+	keeps bool
 }
 
 // Host returns a new process at the address, an IP such as "10.0.0.1". It panics on anything else.
 func (n *Net) Host(addr string) *Host {
 	ip := netip.MustParseAddr(addr)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.born[ip.String()] = time.Now()
+	if _, was := n.dark[ip.String()]; was {
+		delete(n.dark, ip.String())
+		n.wakeAll()
+	}
 	return &Host{n: n, ip: ip, addr: ip.String()}
 }
 
@@ -39,6 +48,17 @@ func (h *Host) Restart() *Host {
 func (h *Host) Crash() {
 	h.n.mu.Lock()
 	defer h.n.mu.Unlock()
+	h.leave()
+	for _, c := range h.n.open() {
+		if c.host == h {
+			c.close()
+		}
+	}
+	h.n.wakeAll() // its dials end too
+}
+
+// leave closes the process's ports. The caller holds mu.
+func (h *Host) leave() {
 	if h.gone {
 		return
 	}
@@ -53,12 +73,6 @@ func (h *Host) Crash() {
 			delete(h.n.sockets, at)
 		}
 	}
-	for _, c := range h.n.open() {
-		if c.host == h {
-			c.close()
-		}
-	}
-	h.n.wakeAll() // its dials end too
 }
 
 // Listen opens a port for streams; 0 picks a free one. A taken port gives syscall.EADDRINUSE.
@@ -76,6 +90,9 @@ func (h *Host) listen(port int) (*listener, error) {
 	at := netip.AddrPortFrom(h.ip, uint16(port))
 	if h.gone {
 		return nil, opError("listen", at, net.ErrClosed)
+	}
+	if l := h.n.listeners[at]; l != nil && l.host.keeps {
+		return h.inherit(l), nil
 	}
 	if h.n.listeners[at] != nil {
 		return nil, opError("listen", at, os.NewSyscallError("bind", syscall.EADDRINUSE))
@@ -103,11 +120,12 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, syscall.ETIMEDOUT)
 	defer cancel()
-	if err := h.travel(ctx, h.addr, to.Addr().String()); err != nil {
+	class := h.n.classOf(to.Port())
+	if err := h.travel(ctx, h.addr, to.Addr().String(), class); err != nil {
 		return nil, opError("dial", to, err)
 	}
 	refused := h.n.refuses(to)
-	if err := h.travel(ctx, to.Addr().String(), h.addr); err != nil {
+	if err := h.travel(ctx, to.Addr().String(), h.addr, class); err != nil {
 		return nil, opError("dial", to, err)
 	}
 	if refused {
@@ -141,7 +159,7 @@ func (h *Host) connect(to netip.AddrPort) (net.Conn, error) {
 }
 
 // travel waits until a packet sent now has gone from one address to the other.
-func (h *Host) travel(ctx context.Context, from, to string) error {
+func (h *Host) travel(ctx context.Context, from, to, class string) error {
 	n := h.n
 	n.mu.Lock()
 	due := time.Now().Add(n.delay())
@@ -151,7 +169,8 @@ func (h *Host) travel(ctx context.Context, from, to string) error {
 	n.mu.Unlock()
 	for {
 		n.mu.Lock()
-		gone, blocked := h.gone, n.blocked(from, to)
+		_, dark := n.dark[to]
+		gone, blocked := h.gone, dark || n.blocked(from, to, class)
 		left := time.Until(n.arrival(from, to, due))
 		var opened chan struct{}
 		if blocked {

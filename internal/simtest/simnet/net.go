@@ -27,8 +27,14 @@ type Net struct {
 	latency   time.Duration
 	jitter    time.Duration
 	loss      float64
+	again     float64 // probability that a packet arrives twice
+	late      float64 // probability that a packet is overtaken by later ones
+	classify  func(port uint16, first []byte) string
 	cuts      map[link]bool
-	healed    map[link]time.Time // last heal of a link
+	parts     map[part]bool        // cuts of one class of traffic
+	dark      map[string]time.Time // addresses without power, since when
+	born      map[string]time.Time // newest process of an address
+	healed    map[link]time.Time   // last heal of a link
 	paused    map[string]bool
 	resumed   map[string]time.Time // last resume of an address
 	held      map[string][]*packet // packets that wait for an address to resume
@@ -43,6 +49,12 @@ type Net struct {
 // link is one direction between two addresses.
 type link struct{ from, to string }
 
+// part is one class of traffic in one direction.
+type part struct {
+	link
+	class string
+}
+
 // New returns a network with 300 µs latency, 100 µs jitter and no loss.
 func New(seed uint64) *Net {
 	return &Net{
@@ -50,6 +62,10 @@ func New(seed uint64) *Net {
 		latency:   300 * time.Microsecond,
 		jitter:    100 * time.Microsecond,
 		cuts:      map[link]bool{},
+		parts:     map[part]bool{},
+		dark:      map[string]time.Time{},
+		born:      map[string]time.Time{},
+		classify:  func(uint16, []byte) string { return "" },
 		healed:    map[link]time.Time{},
 		paused:    map[string]bool{},
 		resumed:   map[string]time.Time{},
@@ -102,13 +118,23 @@ func (n *Net) HealAll() {
 	for l := range maps.Clone(n.cuts) {
 		n.heal(l)
 	}
+	for p := range maps.Clone(n.parts) {
+		n.heal(p.link)
+	}
 	n.wakeAll()
 }
 
-// heal ends one cut. The caller holds mu.
+// heal ends one cut, and those of parts of the traffic. The caller holds mu.
 func (n *Net) heal(l link) {
-	if n.cuts[l] {
-		delete(n.cuts, l)
+	was := n.cuts[l]
+	delete(n.cuts, l)
+	for p := range n.parts {
+		if p.link == l {
+			was = true
+			delete(n.parts, p)
+		}
+	}
+	if was {
 		n.healed[l] = time.Now()
 	}
 }
@@ -157,9 +183,15 @@ func (n *Net) Resume(addr string) {
 	n.wakeAll()
 }
 
-// blocked tells whether nothing can arrive at to from from just now. The caller holds mu.
-func (n *Net) blocked(from, to string) bool {
-	return n.cuts[link{from, to}] || n.paused[from] || n.paused[to]
+// blocked tells whether nothing of a class can arrive at to from from just now. The caller holds mu.
+func (n *Net) blocked(from, to, class string) bool {
+	return n.cut(from, to, class) || n.paused[from] || n.paused[to]
+}
+
+// cut tells whether a cut stops a class of traffic. The caller holds mu.
+func (n *Net) cut(from, to, class string) bool {
+	l := link{from, to}
+	return n.cuts[l] || len(n.parts) > 0 && n.parts[part{l, class}]
 }
 
 // arrival is when something due at the given time can arrive, given past heals and resumes. The caller holds mu.

@@ -70,10 +70,14 @@ func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
 	if n.sockets[t.at] != t {
 		return time.Time{}, &net.OpError{Op: "write", Net: "udp", Err: net.ErrClosed}
 	}
-	if n.lost() || n.cuts[link{t.at.Addr().String(), to.Addr().String()}] {
+	if n.lost() || n.cut(t.at.Addr().String(), to.Addr().String(), n.classify(to.Port(), nil)) {
 		return time.Now(), nil
 	}
-	n.send(&packet{from: t.at, to: to, data: slices.Clone(b)}, n.delay())
+	p := &packet{from: t.at, to: to, data: slices.Clone(b)}
+	n.send(p, n.delay()+n.overtaken())
+	if n.again > 0 && n.rng.Float64() < n.again {
+		n.send(&packet{from: p.from, to: p.to, data: slices.Clone(b)}, n.delay()+n.overtaken())
+	}
 	return time.Now(), nil
 }
 
@@ -94,7 +98,7 @@ func (n *Net) send(p *packet, delay time.Duration) {
 // deliver hands a packet to its socket, holds it for a paused address, or loses it. The caller holds mu.
 func (n *Net) deliver(p *packet) {
 	from, to := p.from.Addr().String(), p.to.Addr().String()
-	if n.cuts[link{from, to}] {
+	if n.cut(from, to, n.classify(p.to.Port(), nil)) {
 		return
 	}
 	for _, addr := range []string{from, to} {

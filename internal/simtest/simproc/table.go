@@ -18,15 +18,32 @@ import (
 // maxUnread bounds the events that wait for the agent.
 const maxUnread = 1 << 16
 
-// Table is the processes of one node.
+// Table is the keeper of one node and all that it holds. It outlives the agent.
 type Table struct {
-	world  *World
-	node   string
-	events chan agent.Event
+	world   *World
+	node    string
+	machine Machine
 
-	mu    sync.Mutex
-	lives map[string]*process // by key
-	until time.Duration       // of Hold
+	mu     sync.Mutex
+	events chan agent.Event    // to the agent of the time
+	lives  map[string]*process // by key
+	away   bool                // there is no agent
+	missed []agent.Event       // ends that no agent has heard of
+	until  time.Duration       // of Hold
+	fence  *time.Timer         // when until has passed
+	frozen bool
+	thaws  int      // so far
+	due    []func() // what time brought while frozen
+}
+
+// Machine is what a table must know of the machine it is on. The zero value is one
+// whose clock is right and whose keeper is always on time.
+type Machine struct {
+	// Clock is the time since the machine booted, Rate how fast it goes.
+	Clock func() time.Duration
+	Rate  float64
+	// Lag is how late the keeper gets to run, drawn each time.
+	Lag func() time.Duration
 }
 
 // process is a life that has not ended.
@@ -39,18 +56,35 @@ type process struct {
 	up       bool
 	stopping bool
 	timers   []*time.Timer
+	killing  *time.Timer // the end of its grace, which its agent waits for
 }
 
 // Table returns a new, empty table of processes for a node.
 func (w *World) Table(node string) *Table {
+	began := time.Now()
+	return w.TableOn(node, Machine{Clock: func() time.Duration { return time.Since(began) }})
+}
+
+// TableOn is Table on a machine with faults of its own.
+func (w *World) TableOn(node string, m Machine) *Table {
+	if m.Rate == 0 {
+		m.Rate = 1
+	}
+	if m.Lag == nil {
+		m.Lag = func() time.Duration { return 0 }
+	}
 	return &Table{
-		world: w, node: node,
+		world: w, node: node, machine: m,
 		events: make(chan agent.Event, maxUnread), lives: make(map[string]*process),
 	}
 }
 
 // Events implements agent.Processes.
-func (t *Table) Events() <-chan agent.Event { return t.events }
+func (t *Table) Events() <-chan agent.Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.events
+}
 
 // Live implements agent.Processes.
 func (t *Table) Live() []link.Life {
@@ -76,6 +110,9 @@ func (t *Table) Start(l agent.Launch) error {
 	if t.lives[key] != nil {
 		return fmt.Errorf("cannot start %s: it runs already", key)
 	}
+	if t.away {
+		return errors.New("cannot start: there is no agent")
+	}
 	if l.Program == nil || len(l.Program.Argv) == 0 {
 		return errors.New("cannot start: no command is given")
 	}
@@ -97,11 +134,12 @@ func (t *Table) Stop(ref supervisor.Ref, reason string) {
 		return
 	}
 	p.stopping = true
+	t.world.asked(p.log)
 	switch {
 	case !p.running:
-		t.fail(key, p, "stopped before it was started")
+		t.fail(key, p, "stopped before it was started", false)
 	case p.script.Hang || p.script.StopTime > p.grace:
-		t.after(key, p, p.grace, func() { t.exit(key, p, -1, "SIGKILL") })
+		p.killing = t.after(key, p, p.grace, func() { t.exit(key, p, -1, "SIGKILL") })
 	default:
 		t.after(key, p, p.script.StopTime, func() { t.exit(key, p, -1, "SIGTERM") })
 	}
@@ -132,28 +170,33 @@ func (t *Table) Exit(path string, code int) {
 	}
 }
 
-// KillAll is the death of the node: everything ends and nobody is told. The
-// table can be used again, by a new agent, as after a reboot.
+// KillAll is the death of the node, or of its keeper: everything ends and nobody is
+// told. The table can be used again, by a new agent, as after a reboot.
 func (t *Table) KillAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for key, p := range t.lives {
 		t.remove(key, p, "its node died")
 	}
-	for {
-		select {
-		case <-t.events:
-		default:
-			return
-		}
+	if t.frozen {
+		t.world.thaw(t.node)
 	}
+	t.until, t.missed, t.due, t.frozen = 0, nil, nil, false
+	if t.fence != nil {
+		t.fence.Stop()
+	}
+	t.replaceAgent()
 }
 
 // execute and the functions below it run with mu held.
 func (t *Table) execute(key string, p *process) {
 	s := p.script
-	if s.Fail != "" {
-		t.fail(key, p, s.Fail)
+	switch {
+	case s.Fail != "":
+		t.fail(key, p, s.Fail, false)
+		return
+	case p.log.Exclusive && t.machine.Clock() >= t.until:
+		t.fail(key, p, "the moment until which it may run has passed", true)
 		return
 	}
 	p.running = true
@@ -170,13 +213,14 @@ func (t *Table) execute(key string, p *process) {
 func (t *Table) confirm(key string, p *process) {
 	if !p.stopping {
 		p.up = true
+		t.world.up(p.log)
 		t.emit(key, p, agent.Event{Kind: runner.Up})
 	}
 }
 
-func (t *Table) fail(key string, p *process, why string) {
+func (t *Table) fail(key string, p *process, why string, fenced bool) {
 	t.remove(key, p, why)
-	t.emit(key, p, agent.Event{Kind: runner.Failed, Err: why, Requested: p.stopping, BeforeUp: true})
+	t.emit(key, p, agent.Event{Kind: runner.Failed, Err: why, Requested: p.stopping, BeforeUp: true, Fenced: fenced})
 }
 
 func (t *Table) exit(key string, p *process, code int, signal string) {
@@ -191,18 +235,22 @@ func (t *Table) exit(key string, p *process, code int, signal string) {
 }
 
 // after does f, with mu held, once d has passed, if the life has not ended by then.
-func (t *Table) after(key string, p *process, d time.Duration, f func()) {
+func (t *Table) after(key string, p *process, d time.Duration, f func()) *time.Timer {
 	if d <= 0 {
 		f()
-		return
+		return nil
 	}
-	p.timers = append(p.timers, time.AfterFunc(d, func() {
+	timer := time.AfterFunc(d, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.lives[key] == p {
-			f()
-		}
-	}))
+		t.unlessFrozen(func() {
+			if t.lives[key] == p {
+				f()
+			}
+		})
+	})
+	p.timers = append(p.timers, timer)
+	return timer
 }
 
 func (t *Table) remove(key string, p *process, how string) {
@@ -219,16 +267,15 @@ func (t *Table) emit(key string, p *process, e agent.Event) {
 	if p.running {
 		e.PID = p.pid
 	}
+	if t.away {
+		if e.Kind == runner.Exited || e.Kind == runner.Failed {
+			t.missed = append(t.missed, e)
+		}
+		return
+	}
 	select {
 	case t.events <- e:
 	default:
 		panic(fmt.Sprintf("simproc: %d events of node %s are unread", maxUnread, t.node))
 	}
-}
-
-// Hold implements agent.Processes.
-func (t *Table) Hold(until time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.until = until
 }

@@ -38,13 +38,16 @@ type Script struct {
 // Life is one life in the World's log.
 type Life struct {
 	supervisor.Ref
-	Node  string
-	Env   []string
-	Alone int       // how often its node had restarted it alone
-	Begun time.Time // when the agent asked for it
-	Start time.Time // when it executed; zero: never
-	End   time.Time // zero: it runs
-	How   string    // how it ended
+	Node      string
+	Env       []string
+	Exclusive bool
+	Alone     int       // how often its node had restarted it alone
+	Begun     time.Time // when the agent asked for it
+	Start     time.Time // when it executed; zero: never
+	Up        time.Time // when its start was confirmed; zero: never
+	Asked     time.Time // when it was first asked to stop; zero: never
+	End       time.Time // zero: it runs
+	How       string    // how it ended
 }
 
 func (l *Life) String() string {
@@ -59,11 +62,34 @@ type World struct {
 	begun     map[string]int // lives by path
 	lives     []*Life
 	pid       int
+	byRef     map[supervisor.Ref]*Life
+	freezes   map[string][]span // of machines
+	counts    Counts
+}
+
+// Counts are what keepers did besides starting and stopping.
+type Counts struct {
+	Fenced  int // exclusive lives that ran into their deadline
+	Adopted int // lives that a new agent found
+}
+
+// Counts gives the counts so far.
+func (w *World) Counts() Counts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.counts
+}
+
+func (w *World) count(add func(*Counts)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	add(&w.counts)
 }
 
 // NewWorld returns a world without lives, in which every program has the zero Script.
 func NewWorld() *World {
-	return &World{scripts: make(map[string]Script), begun: make(map[string]int)}
+	return &World{scripts: make(map[string]Script), begun: make(map[string]int),
+		freezes: make(map[string][]span), byRef: make(map[supervisor.Ref]*Life)}
 }
 
 // Script sets how further lives of path behave.
@@ -91,9 +117,27 @@ func (w *World) Lives() []Life {
 	return out
 }
 
+// Life gives the newest life of that epoch; ok is false if none was ever asked for.
+func (w *World) Life(ref supervisor.Ref) (l Life, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if found := w.byRef[ref]; found != nil {
+		return *found, true
+	}
+	return l, false
+}
+
 // Running lists the lives that have not ended, in the order they were asked for.
 func (w *World) Running() []Life {
-	return slices.DeleteFunc(w.Lives(), func(l Life) bool { return !l.End.IsZero() })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []Life
+	for _, l := range w.lives {
+		if l.End.IsZero() {
+			out = append(out, *l)
+		}
+	}
+	return out
 }
 
 // Repeats lists the lives whose epoch was begun more than once. The node that began
@@ -146,8 +190,10 @@ func (w *World) begin(node string, launch agent.Launch) (*Life, Script, int) {
 	}
 	w.begun[ref.Path]++
 	w.pid++
-	l := &Life{Ref: ref, Node: node, Env: slices.Clone(launch.Env), Alone: launch.Restarts, Begun: time.Now()}
+	l := &Life{Ref: ref, Node: node, Env: slices.Clone(launch.Env), Alone: launch.Restarts,
+		Exclusive: launch.Exclusive, Begun: time.Now()}
 	w.lives = append(w.lives, l)
+	w.byRef[ref] = l
 	return l, s, w.pid
 }
 
@@ -155,6 +201,18 @@ func (w *World) executed(l *Life) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.Start = time.Now()
+}
+
+func (w *World) up(l *Life) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.Up = time.Now()
+}
+
+func (w *World) asked(l *Life) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.Asked = time.Now()
 }
 
 func (w *World) ended(l *Life, how string) {

@@ -1,0 +1,146 @@
+package simtest
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/supervisor"
+)
+
+// hashEvery: the whole state is hashed at indexes that are multiples of it; what an
+// entry was and what it brought about is compared at every index.
+const hashEvery = 8
+
+// remembered bounds the entries that are kept to be compared with a replica that is
+// behind.
+const remembered = 4096
+
+// entry is what one index did on the first replica that applied it.
+type entry struct {
+	term   uint64
+	data   uint64 // hash of the entry
+	effect uint64 // hash of the records it made
+	state  string // hash of the whole state; empty: not taken
+}
+
+// applied is called by each replica, in its own goroutine, after each entry.
+func (o *oracle) applied(p *process, index, term uint64, data []byte) {
+	if p.dead.Load() {
+		return // it may have been given what it cannot store
+	}
+	h := fnv.New64a()
+	h.Write(data)
+	e := entry{term: term, data: h.Sum64()}
+	p.node.Machine().View(func(v fsm.View) {
+		h := fnv.New64a()
+		fmt.Fprint(h, v.Clock(), v.Generation())
+		records, _ := v.Records(index-1, 1<<30, 1<<30)
+		for _, r := range records {
+			fmt.Fprint(h, r.N, r.Kind, r.Sentence)
+		}
+		e.effect = h.Sum64()
+	})
+	if index%hashEvery == 0 {
+		_, hash, err := p.node.Machine().Hash()
+		if err != nil {
+			o.s.failf("cannot hash the state of %s: %v", p.m.name, err)
+		}
+		e.state = hash
+	}
+	o.s.mark(p.m.name, index, term, e.effect) // the data has times that real clocks show
+	o.compare(p.m, index, e)
+}
+
+// compare checks what an entry was and did against what it was and did elsewhere
+// (P9; raft#695 shows as two entries at one index).
+func (o *oracle) compare(m *machine, index uint64, e entry) {
+	o.mu.Lock()
+	other, seen := o.entries[index]
+	switch {
+	case seen:
+		o.counts.compared++
+	case index >= o.floor:
+		o.entries[index] = e
+		if index >= remembered && len(o.entries) > 2*remembered {
+			o.forgetBelow(index - remembered)
+		}
+	}
+	o.mu.Unlock()
+	switch {
+	case !seen:
+	case other.term != e.term || other.data != e.data:
+		o.s.failf("P9: at index %d, %s applied another entry (term %d) than another replica did (term %d)", index, m.name, e.term, other.term)
+	case other.effect != e.effect:
+		o.s.failf("P9: the entry at index %d did something else on %s than on another replica", index, m.name)
+	case other.state != e.state:
+		o.s.failf("P9: at index %d the state of %s differs from another replica's", index, m.name)
+	}
+}
+
+// forgetBelow runs with mu held.
+func (o *oracle) forgetBelow(index uint64) {
+	o.floor = index
+	for i := range o.entries {
+		if i < index {
+			delete(o.entries, i)
+		}
+	}
+}
+
+// another: a forced recovery begins another history; the former one is no measure
+// of it.
+func (o *oracle) another() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.entries)
+}
+
+// total gives the counts so far.
+func (o *oracle) total() counts {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.counts
+}
+
+// oneLeader: in each term, one node at most leads.
+func (o *oracle) oneLeader(m *machine) {
+	term, ok := m.p.node.Serves()
+	if !ok {
+		return
+	}
+	if other, seen := o.leaders[term]; seen && other != m.id {
+		o.s.failf("two leaders in term %d: %s and %s", term, other, m.id)
+	}
+	o.leaders[term] = m.id
+}
+
+// life checks a decision against what really happened to the lives of its child.
+func (o *oracle) life(d *supervisor.Decision) {
+	was := o.epochs[d.Path]
+	if d.Cause.Kind == supervisor.CauseAutonomy {
+		return // tells of an older life, and begins none
+	}
+	switch d.Verdict {
+	case supervisor.VerdictStart, supervisor.VerdictRestart, supervisor.VerdictMove:
+		if d.Epoch < was {
+			o.s.failf("P1: %s went from epoch %v back to %v (%s)", d.Path, was, d.Epoch, d.Sentence)
+		}
+		o.epochs[d.Path] = max(was, d.Epoch)
+	case supervisor.VerdictEscalate, supervisor.VerdictFinish, supervisor.VerdictFail:
+	default:
+		return
+	}
+	if d.Cause.Kind != supervisor.CauseCrash && d.Cause.Kind != supervisor.CauseExit || d.Cause.Path != d.Path || was == 0 {
+		return
+	}
+	// P7: of one death there is one decision. A second one would be about the life
+	// that the first began.
+	ref := supervisor.Ref{Path: d.Path, Epoch: was}
+	if l, begun := o.s.procs.Life(ref); begun && l.End.IsZero() && l.Alone == 0 {
+		o.s.failf("P7: a decision on the end of a life that runs: %s: %v", d.Sentence, &l)
+	} else if !begun && !strings.Contains(d.Cause.Detail+d.Sentence, "not run") {
+		o.counts.unborn++
+	}
+}
