@@ -27,6 +27,8 @@ type loss struct {
 	profile gossip.Profile
 	fault   fault
 	leader  bool
+	// exclusive: its children are, so others wait for its lease to run out.
+	exclusive bool
 }
 
 func (k loss) what() string {
@@ -34,12 +36,16 @@ func (k loss) what() string {
 	if k.leader {
 		who = "leader"
 	}
-	return fmt.Sprintf("%s: a %s → its children elsewhere, profile %s", k.fault, who, k.profile)
+	children := "children"
+	if k.exclusive {
+		children = "exclusive children"
+	}
+	return fmt.Sprintf("%s: a %s → its %s elsewhere, profile %s", k.fault, who, children, k.profile)
 }
 
 // rowNodeKilled is (b).
 func (l *lab) rowNodeKilled(ctx context.Context) error {
-	return l.losses(ctx, killed, func(r Result, _ loss) Result {
+	return l.losses(ctx, loss{fault: killed}, func(r Result, _ loss) Result {
 		r.Row, r.Floor = "b", "bare raft: kill -9 of the leader → next commit"
 		r.goal = goal{stat: byP99, beyond: 500}
 		return r
@@ -49,20 +55,37 @@ func (l *lab) rowNodeKilled(ctx context.Context) error {
 // rowNodeSilent is (c).
 func (l *lab) rowNodeSilent(ctx context.Context) error {
 	limits := map[gossip.Profile]float64{gossip.LAN: 4000, gossip.Fast: 1500}
-	return l.losses(ctx, stopped, func(r Result, k loss) Result {
+	return l.losses(ctx, loss{fault: stopped}, func(r Result, k loss) Result {
 		r.Row, r.Floor = "c", "bare memberlist and raft, the same fault → dead in all views, and a commit"
 		r.goal = goal{stat: byP99, most: limits[k.profile]}
 		return r
 	})
 }
 
-func (l *lab) losses(ctx context.Context, f fault, finish func(Result, loss) Result) error {
+// rowExclusive is (g): what (b) and (c) are for exclusive children.
+func (l *lab) rowExclusive(ctx context.Context) error {
+	limits := map[gossip.Profile]float64{gossip.LAN: 8000, gossip.Fast: 3000}
+	for _, f := range []fault{killed, stopped} {
+		err := l.losses(ctx, loss{fault: f, exclusive: true}, func(r Result, k loss) Result {
+			r.Row, r.Floor = "g", "bare memberlist and raft, the same fault → a commit"
+			r.goal = goal{stat: byMax, most: limits[k.profile]}
+			return r
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// losses measures one kind of loss, of a follower and of the leader, in each profile.
+func (l *lab) losses(ctx context.Context, k loss, finish func(Result, loss) Result) error {
 	for _, profile := range profiles {
 		if err := l.use(ctx, profile); err != nil {
 			return err
 		}
 		for _, leader := range []bool{false, true} {
-			k := loss{profile: profile, fault: f, leader: leader}
+			k.profile, k.leader = profile, leader
 			r, err := l.measureLoss(ctx, k)
 			if err != nil {
 				return fmt.Errorf("%s: %w", k.what(), err)
@@ -128,7 +151,11 @@ func (v victim) signal(sig syscall.Signal) error {
 // loseOurs spreads children anew, takes a node away, waits for its children on
 // others, and gives the node back.
 func (l *lab) loseOurs(ctx context.Context, k loss) (time.Duration, error) {
-	if err := l.begin(ctx, "spread", spreadOver, ""); err != nil {
+	text, _ := tree("spread", l.argv, spreadOver, "")
+	if k.exclusive {
+		text = "exclusive: true\n" + text
+	}
+	if err := l.settle(ctx, "spread", text); err != nil {
 		return 0, err
 	}
 	where, err := l.mine.running(ctx, "spread")

@@ -110,6 +110,11 @@ func (l *lab) reportRestarts(loop, committed, far, near *contender) {
 // run.
 func (l *lab) begin(ctx context.Context, name string, n int, on string) error {
 	text, _ := tree(name, l.argv, n, on)
+	return l.settle(ctx, name, text)
+}
+
+// settle gives the cluster a tree and waits until it runs.
+func (l *lab) settle(ctx context.Context, name, text string) error {
 	if _, err := l.mine.nodes[0].client.Apply(ctx, name, text, ""); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ var rows = []row{
 	{"c", "a node gone silent, all its children running elsewhere", (*lab).rowNodeSilent},
 	{"d", "a tree applied, its children running; 500 children at once", (*lab).rowApply},
 	{"e", "the leader killed, the next write done", (*lab).rowWrite},
+	{"g", "a node lost, killed or silent, its exclusive children running elsewhere", (*lab).rowExclusive},
 	{"f", "memory of a node, and of each child beyond itself", (*lab).rowMemory},
 }
 

@@ -82,7 +82,7 @@ func TestChoose(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{nil, "abcdef"}, {[]string{"all"}, "abcdef"}, {[]string{"c"}, "c"}, {[]string{"f", "a"}, "fa"},
+		{nil, "abcdegf"}, {[]string{"all"}, "abcdegf"}, {[]string{"c"}, "c"}, {[]string{"f", "a"}, "fa"},
 	} {
 		chosen, err := choose(c.names)
 		got := ""
@@ -93,7 +93,7 @@ func TestChoose(t *testing.T) {
 			t.Errorf("choose(%q) = %q, %v, want %q", c.names, got, err, c.want)
 		}
 	}
-	for _, names := range [][]string{{"g"}, {"a", ""}, {"list", "a"}, {"A"}} {
+	for _, names := range [][]string{{"h"}, {"a", ""}, {"list", "a"}, {"A"}} {
 		if _, err := choose(names); !errors.Is(err, ErrRow) {
 			t.Errorf("choose(%q): %v, want ErrRow", names, err)
 		}
