@@ -34,6 +34,8 @@
 //   - An alias inside its own anchor (a cycle), or more than a million values with
 //     those behind aliases: refused; nothing is copied on the way.
 //   - A panic in the YAML library: reported as an error of the file.
+//   - exclusive: false below an exclusive supervisor, which would have no effect:
+//     refused, with the path of that supervisor.
 //   - A restart budget that can never be spent, since the back-off alone takes
 //     longer than the window: refused with the arithmetic.
 //

@@ -64,8 +64,9 @@ func fieldsOf(into map[string]bool, typ reflect.Type) {
 	}
 }
 
-// TestRestartKeys holds the promise of Diff: a worker restarts iff its Program
-// or Placement changed, and a supervisor has neither.
+// TestRestartKeys holds the promise of Diff: a worker restarts iff its Program or
+// Placement changed, and a supervisor has neither; or if it is exclusive now and was
+// not, or the other way round, which the key alone does not tell.
 func TestRestartKeys(t *testing.T) {
 	for _, e := range childTable.entries {
 		part := strings.HasPrefix(e.field, "Program.") || strings.HasPrefix(e.field, "Placement.")

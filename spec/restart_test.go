@@ -1,0 +1,100 @@
+package spec
+
+import (
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// drawTree draws a small tree. Ids come from a small set, so that two of them have
+// children in common.
+func drawTree(rt *rapid.T) supervisor.Spec {
+	s := supervisor.Spec{
+		Name: "t", Strategy: supervisor.OneForOne, RestartPolicy: supervisor.DefaultRestartPolicy(),
+		Exclusive: rapid.IntRange(0, 4).Draw(rt, "exclusive") == 0, Children: drawChildren(rt, 2),
+	}
+	return s
+}
+
+func drawChildren(rt *rapid.T, depth int) []supervisor.ChildSpec {
+	var children []supervisor.ChildSpec
+	ids := rapid.Permutation([]string{"a", "b", "c"}).Draw(rt, "ids")
+	for _, id := range ids[:rapid.IntRange(1, 3).Draw(rt, "children")] {
+		c := supervisor.ChildSpec{
+			ID: id, RestartType: supervisor.Permanent, Exclusive: rapid.IntRange(0, 2).Draw(rt, "exclusive") == 0,
+			Placement: supervisor.Placement{Mode: supervisor.SpreadOut},
+			Program:   &supervisor.Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}},
+		}
+		if rapid.IntRange(0, 3).Draw(rt, "cpu") == 0 {
+			c.Placement.CPU = 500
+		}
+		children = append(children, c)
+		if depth > 0 && rapid.Bool().Draw(rt, "nested") {
+			children = append(children, supervisor.ChildSpec{
+				ID: "s" + id, RestartType: supervisor.Permanent, Exclusive: rapid.IntRange(0, 2).Draw(rt, "exclusive") == 0,
+				Supervisor: &supervisor.SupervisorSpec{Strategy: supervisor.OneForOne, RestartPolicy: supervisor.DefaultRestartPolicy()},
+				Children:   drawChildren(rt, depth-1),
+			})
+		}
+	}
+	return children
+}
+
+// TestDiffTellsTheTruth: of children that run, an edit restarts exactly those of which
+// Diff says so, starts those, and removes those.
+func TestDiffTellsTheTruth(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		old, next := drawTree(rt), drawTree(rt)
+		tree, err := supervisor.NewTree(old)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		step := func(in supervisor.Input, index uint64) []supervisor.Decision {
+			ds, err := tree.Step(in, supervisor.Stamp{Index: index})
+			if err != nil {
+				rt.Fatalf("%+v: %v", in, err)
+			}
+			return ds
+		}
+		step(supervisor.Start{Path: "t"}, 1)
+		for i, r := range tree.Unplaced() {
+			step(supervisor.Assign{Path: r.Path, Epoch: r.Epoch, Node: "n1"}, uint64(2*i+2))
+			step(supervisor.ChildEvent{Path: r.Path, Epoch: r.Epoch, Type: supervisor.EventStarted}, uint64(2*i+3))
+		}
+		workers := workersOf(old, next)
+		said, done := make(map[string]string), make(map[string]string)
+		for _, c := range Diff(&old, &next) {
+			if c.Effect != NoRestart && workers[c.Path] {
+				said[c.Path] = c.Effect
+			}
+		}
+		effects := map[supervisor.Verdict]string{
+			supervisor.VerdictRestart: Restarts, supervisor.VerdictStart: Starts, supervisor.VerdictRemove: Stops,
+		}
+		for _, d := range step(supervisor.Edit{Spec: next}, 1000) {
+			done[d.Path] = effects[d.Verdict]
+		}
+		if !maps.Equal(said, done) {
+			rt.Fatalf("Diff said %v, the edit did %v", said, done)
+		}
+	})
+}
+
+// workersOf are the paths that are workers in any of the trees.
+func workersOf(trees ...supervisor.Spec) map[string]bool {
+	found := make(map[string]bool)
+	var walk func(parent string, children []supervisor.ChildSpec)
+	walk = func(parent string, children []supervisor.ChildSpec) {
+		for _, c := range children {
+			found[parent+"/"+c.ID] = c.Program != nil
+			walk(parent+"/"+c.ID, c.Children)
+		}
+	}
+	for _, t := range trees {
+		walk(t.Name, t.Children)
+	}
+	return found
+}
