@@ -9,7 +9,7 @@ import (
 // Limits of a session.
 const (
 	// MaxFrame bounds one encoded Up or Down.
-	MaxFrame = 16 << 20
+	MaxFrame = 64 << 20
 	// MaxEvents bounds the events of one Up; more follow in the next.
 	MaxEvents = 4096
 )
