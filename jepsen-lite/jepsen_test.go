@@ -36,10 +36,10 @@ func TestRuns(t *testing.T) {
 		t.Fatalf("cannot build the node: %v\n%s", err, out)
 	}
 	runs := []struct{ workload, nemesis, profile string }{
-		{"exclusive", "kill-node,partition-halves,kill-leader", "lan"},
-		{"register", "partition-majority,pause-leader,partition-raft", "fast"},
-		{"storm", "kill-leader,kill-agent,disk-error-fsync", "fast"},
-		{"fenced", "freeze-node,partition-one,partition-leader", "fast"},
+		{"exclusive", "kill-leader,pause-agent,partition-halves", "lan"},
+		{"register", "partition-majority,pause-leader,partition-raft,pause-strobe", "fast"},
+		{"storm", "kill-leader,kill-agent,disk-error-fsync,disk-full", "fast"},
+		{"fenced", "freeze-node,partition-one,partition-leader,pause-keeper", "fast"},
 	}
 	two := make(chan struct{}, 2)
 	t.Run("all", func(t *testing.T) {

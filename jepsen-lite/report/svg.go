@@ -38,6 +38,9 @@ func frame(b *bytes.Buffer, in *check.Input, s scale, height int) {
 		fmt.Fprintf(b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="%s"><title>%s: %s</title></rect>`+"\n",
 			s.x(f.Start), max(s.x(f.End)-s.x(f.Start), 1), height, color(f.Nemesis), f.Nemesis, html.EscapeString(f.What))
 	}
+	for i, f := range in.Faults {
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" font-size="8" fill="#555">%s</text>`+"\n", s.x(f.Start)+2, 8+9*(i%2), f.Nemesis)
+	}
 	step := max((s.to.Sub(s.from) / 12).Round(time.Second), time.Second)
 	for d := time.Duration(0); d <= s.to.Sub(s.from); d += step {
 		x := s.x(s.from.Add(d))
