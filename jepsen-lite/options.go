@@ -29,6 +29,7 @@ type options struct {
 	backend string
 	profile string
 	binary  string
+	tags    string
 	project string
 	dir     string
 	keep    bool
@@ -62,6 +63,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.backend, "backend", "netns", "netns, loopback or compose")
 	flags.StringVar(&o.profile, "profile", "lan", "profile of the nodes: lan, fast or wan")
 	flags.StringVar(&o.binary, "binary", "", "`PATH` of the selfware-node to test (default: it is built)")
+	flags.StringVar(&o.tags, "tags", "", "build `TAGS` for a binary that is built")
 	flags.StringVar(&o.project, "project", "", "compose `PROJECT` that runs already (default: one of its own)")
 	flags.StringVar(&o.dir, "dir", "", "`FOLDER` for what is found")
 	flags.BoolVar(&o.keep, "keep", false, "keep the nodes' disks of a valid run too")
@@ -145,7 +147,7 @@ func (o options) labConfig() lab.Config {
 		needs |= n.needs()
 	}
 	return lab.Config{
-		Backend: o.backend, Nodes: o.nodes, Profile: o.profile, Binary: o.binary, Dir: o.dir, Seed: o.seed,
+		Backend: o.backend, Nodes: o.nodes, Profile: o.profile, Binary: o.binary, Tags: o.tags, Dir: o.dir, Seed: o.seed,
 		Clocks: needs.Has(lab.CanClock), PowerCuts: needs.Has(lab.CanPowerCut), Project: o.project,
 	}
 }
