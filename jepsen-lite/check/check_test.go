@@ -152,7 +152,15 @@ func (in *Input) escalate(at int, used int) {
 	})
 }
 
+// born adds a short life with a reason.
+func (in *Input) born(child string, epoch uint64, at int, reason string) {
+	n := len(in.Beats)
+	in.live(child, "n3", epoch, at, at+200, 0)
+	in.Beats[n].Reason = reason
+}
+
 func (in *Input) decisions() {
+	in.born("storm/a", 900, 2000, "crash")
 	in.charge(1000, 1)
 	in.charge(5000, 2) // the window is inclusive: the first still counts
 	in.escalate(5000, 2)
@@ -233,6 +241,25 @@ func TestCheckers(t *testing.T) {
 		{"intensity", "a node that was alone", func(in *Input) { in.alone(9600, 1, 2); in.escalate(9700, 2) }, ""},
 		{"intensity", "a node that was alone long ago", func(in *Input) { in.alone(9600, 1, 2); in.charge(9700, 2) }, ""},
 		{"intensity", "a node that was alone, forgotten", func(in *Input) { in.alone(9600, 1, 2); in.charge(9700, 1) }, "but was told 1"},
+		{"intensity", "an escalation for what is held back", func(in *Input) {
+			in.escalate(9600, 1)
+			in.Log.Decisions[len(in.Log.Decisions)-1].Before.Held = 1
+		}, ""},
+		{"intensity", "lives too close together", func(in *Input) {
+			for i := range 3 {
+				in.born("storm/a", uint64(2000+i), 12_000+1000*i, "crash")
+			}
+		}, "storm/a began 3 times after crashes within 2s"},
+		{"intensity", "lives that a node began alone", func(in *Input) {
+			for i := range 3 {
+				in.born("storm/a", 1500, 12_000+1000*i, "crash")
+			}
+		}, "began 3 times"},
+		{"intensity", "a supervisor that began anew between", func(in *Input) {
+			for i, reason := range []string{"crash", "crash", "retry", "crash", "crash"} {
+				in.born("storm/a", uint64(2000+i), 12_000+500*i, reason)
+			}
+		}, ""},
 		{"intensity", "nothing escalated", func(in *Input) { in.Log.Decisions = in.Log.Decisions[:1] }, "no budget was ever spent"},
 
 		{"order", "wrong start order", func(in *Input) {

@@ -11,7 +11,8 @@ import (
 // supervisor began anew, at most its budget lie in any period (its ends
 // included), and it escalates only when the budget is spent, what is held back
 // included. Of a restart that a node made alone the log says when it was told; it is
-// older, and so may count no more.
+// older, and so may count no more. The lives themselves tell the same in real time,
+// those that a node began alone among them.
 func intensity(in *Input, v *Verdict) {
 	charges := make(map[string][]charge)
 	restarts, escalations, alone := 0, 0, 0
@@ -46,12 +47,48 @@ func intensity(in *Input, v *Verdict) {
 			charges[d.Path] = append(charges[d.Path], charge{d.Time, false})
 		}
 	}
-	v.need(restarts > 0, "nothing crashed")
+	births := in.births(v)
+	v.need(restarts > 0 && births > 0, "nothing crashed")
 	v.need(escalations > 0, "no budget was ever spent")
 	v.count("charged restarts", restarts)
 	v.count("escalations", escalations)
 	v.count("reports of nodes that were alone", alone)
+	v.count("lives that began after a crash", births)
 	v.count("elections", len(in.Leaders))
+}
+
+// uneven is how much less a program may take to begin than the one before it: by
+// so much lives may be closer together than what was decided.
+const uneven = 500 * time.Millisecond
+
+// births counts, in real time, the lives that began after a crash.
+func (in *Input) births(v *Verdict) (restarts int) {
+	byChild := in.lives()
+	for _, c := range in.Run.Children {
+		if c.Period == 0 {
+			continue
+		}
+		var began []history.Time
+		for i, l := range byChild[c.Path] {
+			switch supervisor.CauseKind(l.Reason) {
+			case supervisor.CauseRetry, supervisor.CauseEscalation, supervisor.CauseOperator, supervisor.CauseUpdate:
+				if i > 0 && byChild[c.Path][i-1].Epoch != l.Epoch {
+					began = nil
+					continue
+				}
+			}
+			if again := i > 0 && byChild[c.Path][i-1].Epoch == l.Epoch; !again && l.Reason != string(supervisor.CauseCrash) {
+				continue
+			}
+			restarts++
+			began = append(began, l.Time)
+			if first := len(began) - 1 - c.Restarts; first >= 0 && l.Time.Sub(began[first]) < c.Period-uneven {
+				v.bad("%s began %d times after crashes within %v, the last time on %s at %d, %d are allowed in %v",
+					c.Path, c.Restarts+1, l.Time.Sub(began[first]), l.Node, l.Time, c.Restarts, c.Period)
+			}
+		}
+	}
+	return restarts
 }
 
 // charge is one restart: of the log, or told by a node that was alone.

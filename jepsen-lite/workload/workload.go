@@ -66,6 +66,7 @@ func Workloads() []Workload {
 	calm := map[history.Kind]int{history.Write: 4, history.Read: 5, history.Look: 1}
 	steady := Tree{Name: "steady", Policy: generous, Children: members(3, witness.Script{})}
 	solo := Tree{Name: "solo", Policy: generous, Exclusive: true, Children: members(6, witness.Script{Linger: 30 * time.Millisecond})}
+	solo.Children[5].Script.Deaf = true // only SIGKILL ends it
 	return []Workload{
 		{
 			Name: "register", Line: "clients write, read and delete registers through every node",
