@@ -8,7 +8,8 @@ import (
 	"github.com/selfware/selfware/keeper/wire"
 )
 
-// serve begins to listen to an agent. One that was there before is cut off.
+// serve begins to listen to an agent. One that was there before is cut off, and what
+// it still wanted is not done: the next one would not know of it.
 func (k *Keeper) serve(fd int) {
 	conn := wire.NewConn(fd)
 	k.lives.lock()
@@ -16,6 +17,10 @@ func (k *Keeper) serve(fd int) {
 		old.Shut()
 	}
 	k.lives.link = conn
+	for _, m := range k.work {
+		closeAll(m.FDs)
+	}
+	k.work = nil
 	k.lives.mu.Unlock()
 	k.threads.Go(func() { k.listen(conn) })
 }

@@ -113,6 +113,43 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+// TestNoLifeIsUnknown: runners that end while they start children leave none that
+// the next one does not know.
+func TestNoLifeIsUnknown(t *testing.T) {
+	const rounds, each = 8, 12
+	h := newHeirs(t, rounds+1)
+	for round := range rounds {
+		g := h.next()
+		for i := range each {
+			g.start(Spec{Key: strconv.Itoa(round*each + i), Name: "c", Argv: []string{"sleep", "1000"}})
+		}
+		if round > 0 { // the first ends before anything is forked, perhaps
+			g.wait(strconv.Itoa(round*each+round), Spawned)
+		}
+		h.crash(g)
+	}
+	g := h.next()
+	known := make(map[int]bool)
+	for _, p := range g.Live() {
+		known[p.PID] = true
+	}
+	if len(known) < rounds*(rounds-1)/2 {
+		t.Errorf("only %d lives are left, so little is shown", len(known))
+	}
+	// What the keeper forks now would be too late to be known.
+	g.start(Spec{Key: "last", Argv: []string{"true"}})
+	g.wait("last", Exited)
+	children, err := os.ReadFile("/proc/" + strconv.Itoa(h.keeper.Process.Pid) + "/task/" + strconv.Itoa(h.keeper.Process.Pid) + "/children")
+	if err != nil {
+		t.Skip("this kernel does not list children")
+	}
+	for _, pid := range pids(t, string(children)) {
+		if !known[pid] && running(pid) {
+			t.Errorf("nobody knows of process %d", pid)
+		}
+	}
+}
+
 // TestAdoptedClocksGoOn: what was under way when a runner ended goes on: min_uptime,
 // a probe, a grace, a kill for a probe that never passed.
 func TestAdoptedClocksGoOn(t *testing.T) {
