@@ -47,6 +47,11 @@
 //   - The keeper stands still: nobody is forked, signalled or reaped, and exclusive
 //     lives run on until it goes on. That is the assumption under "at most one life":
 //     a keeper is scheduled within the time that cluster.Times calls Kill.
+//   - A child starts helpers that leave its process group: where there is a cgroup v2
+//     tree that can be written to, they end with it, at an exclusive child's moment as
+//     at any end. Elsewhere they live on, beyond every promise, until the next start.
+//   - The keeper's own pages are pushed out of memory and the disk hangs: it is then
+//     late as if it stood still.
 //   - SIGTERM, SIGINT: the agent ends its children as their specs say, within 20 s, and
 //     what is left is killed. Without an agent the children get SIGTERM and 8 s.
 //   - The disk hangs: forks wait for the record of lives, and so does the start of an

@@ -77,13 +77,19 @@ func (l *lives) lock() {
 	}
 }
 
-// fence kills all exclusive lives. Under mu.
+// fence kills all exclusive lives, the groups of all before the cgroup of any: the
+// former is the faster. Under mu.
 func (l *lives) fence() {
+	var now []*life
 	for _, c := range l.byPID {
 		if c.exclusive && !c.fenced {
 			c.fenced = true
-			c.kill()
+			unix.Kill(-c.pid, unix.SIGKILL)
+			now = append(now, c)
 		}
+	}
+	for _, c := range now {
+		killCgroup(c.group)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // threads reads the number of threads of this process.
@@ -65,6 +66,34 @@ func TestFiveHundredChildren(t *testing.T) {
 		if e := g.wait(fmt.Sprint(i), Exited); e.Signal != "SIGKILL" || e.Requested {
 			t.Fatalf("got %s", e)
 		}
+	}
+}
+
+// TestFenceOfMany logs how long after its moment the last of many exclusive children
+// is dead: that must fit into cluster.Times.Kill.
+func TestFenceOfMany(t *testing.T) {
+	g := newRig(t, Config{})
+	const children = 200
+	g.Hold(bootTime() + time.Hour)
+	for i := range children {
+		g.start(Spec{Key: fmt.Sprint(i), Argv: []string{"sleep", "1000"}, Exclusive: true})
+	}
+	var list []int
+	for i := range children {
+		list = append(list, g.wait(fmt.Sprint(i), Up).PID)
+	}
+	until := bootTime() + 50*time.Millisecond
+	g.Hold(until)
+	eventually(t, "all are dead", func() bool {
+		for len(list) > 0 && !running(list[0]) {
+			list = list[1:]
+		}
+		return len(list) == 0
+	})
+	late := bootTime() - until
+	t.Logf("%d exclusive children are dead %v after their moment", children, late.Round(100*time.Microsecond))
+	if late > 2*time.Second { // generous: other tests take the processor meanwhile
+		t.Errorf("the last was dead %v after its moment", late)
 	}
 }
 
