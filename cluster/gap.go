@@ -113,7 +113,8 @@ func (w worst) exclusive() []Gap {
 		{LeaderLost, elected, ""},
 		{AgentKilled, sum(here, []Term{{-w.t.Fence, "for which it still ran"}}),
 			"0s if the agent is back within the lease: the keeper has kept the child"},
-		{Partition, sum(elected, []Term{{-w.t.Soft, "for which it still ran"}}), "it ends there before it begins elsewhere"},
+		{Partition, sum(elected, []Term{{-w.t.Soft, "for which it still ran"}}),
+			fmt.Sprintf("it ends there before it begins elsewhere; it has %v to stop, whatever its grace", w.t.Fence-w.t.Soft)},
 	}
 }
 

@@ -43,7 +43,7 @@ func colorOf(word string) string {
 	switch word {
 	case "running", "alive", "up", "finished", "finish":
 		return green
-	case "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop":
+	case "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait":
 		return yellow
 	case "failed", "lost", "fail", "escalate":
 		return red
