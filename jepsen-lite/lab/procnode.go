@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type procNode struct {
 	done   chan struct{} // closed when the keeper has ended; nil before the first start
 	boot   int
 	left   bool
+	runs   string // the binary after an upgrade; empty is that of the lab
 }
 
 var errDown = errors.New("it is down")
@@ -75,6 +77,13 @@ func (n *procNode) Clock() Clock {
 	return n.clock
 }
 
+// program is the binary that the node runs.
+func (n *procNode) program() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return cmp.Or(n.runs, n.lab.cfg.Binary)
+}
+
 // Start implements Node.
 func (n *procNode) Start(context.Context) error {
 	if _, err := n.Keeper(); err == nil {
@@ -90,7 +99,7 @@ func (n *procNode) Start(context.Context) error {
 		return fmt.Errorf("cannot start %s: %w", n.name, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(n.lab.cfg.Binary, "run", "--data", n.dir, "--log-level", n.lab.cfg.LogLevel)
+	cmd := exec.Command(n.program(), "run", "--data", n.dir, "--log-level", n.lab.cfg.LogLevel)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = os.Environ()

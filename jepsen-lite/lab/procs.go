@@ -278,7 +278,7 @@ func (l *procs) Close() error {
 func (n *procNode) cli(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, n.lab.cfg.Binary, args...)
+	cmd := exec.CommandContext(ctx, n.program(), args...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errOut, time.Second
 	if err := n.lab.thread.start(cmd, n.ns); err != nil {
@@ -325,7 +325,7 @@ func newSwitch(seed uint64) *vswitch.Switch {
 
 // newProcs makes the netns or the loopback lab, as far as this machine goes.
 func newProcs(cfg Config) (Lab, error) {
-	l := &procs{cfg: cfg, can: CanKill | CanPause | CanFreeze | CanJoin, block: os.Getpid()%250 + 1}
+	l := &procs{cfg: cfg, can: CanKill | CanPause | CanFreeze | CanJoin | CanUpgrade, block: os.Getpid()%250 + 1}
 	root := os.Getuid() == 0
 	if cfg.Backend == "netns" {
 		if !root {
@@ -363,7 +363,35 @@ func canTrace() bool {
 	return err == nil
 }
 
-// Upgrade implements Lab.
-func (l *procs) Upgrade(context.Context, Node) error {
-	return unable("the binary cannot be replaced while its children run")
+// Upgrade implements Lab: to a copy of the binary, and back at the next time.
+func (l *procs) Upgrade(ctx context.Context, node Node) error {
+	n := node.(*procNode)
+	next := l.cfg.Binary
+	if n.program() == next {
+		next = filepath.Join(l.base.dir, "selfware-node.other")
+		if err := copyOnce(l.cfg.Binary, next); err != nil {
+			return err
+		}
+	}
+	if _, err := n.cli(ctx, "upgrade", "--data", n.dir, "--binary", next); err != nil {
+		return fmt.Errorf("cannot upgrade %s: %w", n.name, err)
+	}
+	n.mu.Lock()
+	n.runs = next
+	n.mu.Unlock()
+	return nil
+}
+
+func copyOnce(from, to string) error {
+	if _, err := os.Stat(to); err == nil {
+		return nil
+	}
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot copy the binary: %w", err)
+	}
+	return nil
 }

@@ -91,7 +91,7 @@ func TestRealFaults(t *testing.T) {
 	l := realLab(t, lab.Config{Backend: "netns", Nodes: 5, Profile: "fast", Seed: 1})
 	strikeAll(t, l, "kill-agent", "kill-keeper", "kill-leader", "kill-rolling", "pause-leader", "pause-keeper", "freeze-node",
 		"pause-strobe", "partition-leader", "partition-ring", "partition-flapping", "slow-loss", "slow-rate",
-		"restart-leader", "restart-rolling", "mixed")
+		"restart-leader", "restart-rolling", "mixed", "upgrade-rolling")
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "jepsen-lite-*")); len(left) > 1 {
 		t.Logf("other labs, or leftovers: %v", left)
 	}

@@ -69,12 +69,21 @@ func upgradeRolling(ctx context.Context, s *strike) error {
 		if err != nil {
 			return nil // another fault has it
 		}
+		children, err := n.Children()
+		if err != nil {
+			return nil
+		}
 		if err := s.lab.Upgrade(ctx, n); err != nil {
 			return err
 		}
 		after, err := n.Agent()
 		if err == nil && after != before {
 			s.saw("agents replaced", 1)
+		}
+		for _, c := range children {
+			if _, gone := lab.State(c); gone == nil {
+				s.saw("children that went on", 1)
+			} // one that ended may have had its own reason; checkers know
 		}
 		return err
 	})
