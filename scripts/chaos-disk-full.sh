@@ -11,6 +11,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/jepsen.sh
 . scripts/lib/jepsen.sh
 
-workload=set
+workload="set"
 setup "$@"
 judge disk-full,disk-no-space "$seed" "$out"

@@ -7,7 +7,7 @@
 # down at the end: what you run is not touched. They need root, docker,
 # docker-compose, iptables, strace, and Go to build the tester.
 
-seconds=60
+seconds= # of faults; as many as they need, if empty
 seed=
 workload=exclusive
 build=1
@@ -24,7 +24,7 @@ usage() {
 	cat <<-'END'
 
 		Options:
-		  --seconds N      how long faults come (60)
+		  --seconds N      how long faults come (19 for each kind, the least there is)
 		  --seed S         of faults and requests (from the time)
 		  --workload W     what the cluster has to do (exclusive); jepsen-lite list has all
 		  --no-build       take the image selfware-node (or $SELFWARE_IMAGE) as it is
@@ -74,10 +74,18 @@ build_image() {
 	}
 }
 
+# In profile lan a fault lasts up to 12 seconds, and the cluster has up to 7 after
+# it.
+each=19
+
 # judge does one run and prints its verdicts: $1 the faults, $2 the seed, $3 the
 # folder. The tester is bounded in all that it does; the limit here is for a
 # tester that hangs.
 judge() {
-	timeout --kill-after=60 $((seconds + 600)) "$work/jepsen-lite" run --backend compose --workload "$workload" \
-		--nemesis "$1" --time "${seconds}s" --seed "$2" --dir "$3"
+	local kinds=${1//[^,]/}
+	local least=$(((${#kinds} + 1) * each))
+	local length=${seconds:-$least}
+	[ "$length" -ge "$least" ] || fail "$length s are too short for these faults: $least s are the least"
+	timeout --kill-after=60 $((length + 600)) "$work/jepsen-lite" run --backend compose --workload "$workload" \
+		--nemesis "$1" --time "${length}s" --seed "$2" --dir "$3"
 }
