@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -206,11 +207,25 @@ func inherited(k *runner.Keeper, addr string) net.Listener {
 	if err != nil {
 		return nil
 	}
-	if lis.Addr().String() != addr { // the settings were edited
+	if !listensAt(lis, addr) { // the settings were edited
 		lis.Close()
 		return nil
 	}
 	return lis
+}
+
+// listensAt tells whether a listener is at an address. One for all addresses of
+// IPv4 takes those of IPv6 as well, and calls itself [::].
+func listensAt(lis net.Listener, addr string) bool {
+	has, err := netip.ParseAddrPort(lis.Addr().String())
+	if err != nil {
+		return false
+	}
+	want, err := netip.ParseAddrPort(addr)
+	if err != nil || has.Port() != want.Port() {
+		return false
+	}
+	return has.Addr().Unmap() == want.Addr().Unmap() || has.Addr().IsUnspecified() && want.Addr().IsUnspecified()
 }
 
 // handOver gives the keeper a copy of a listener.

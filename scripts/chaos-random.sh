@@ -43,7 +43,7 @@ draw() {
 setup "$@"
 row() { printf '%-6s  %-12s  %-12s  %-10s  %s' "$@"; }
 rows=()
-wrong= untested=
+wrong='' untested=''
 end=$((SECONDS + minutes * 60))
 for ((round = 0; round == 0 || SECONDS < end; round++)); do
 	workload=${workloads[$(((seed + round) % ${#workloads[@]}))]}
