@@ -223,6 +223,10 @@ func (k *Keeper) sweep() {
 	k.lives.tell(&wire.Message{Op: wire.Swept, Number: int64(killed)})
 }
 
+// Over is the exit code of an agent that must not be started again, and whose
+// children must not stay: its data dir cannot be trusted any more.
+const Over = 44
+
 // tend looks after the agent. over: the node has ended, with that code.
 func (k *Keeper) tend() (code int, over bool) {
 	k.lives.lock()
@@ -249,7 +253,7 @@ func (k *Keeper) tend() (code int, over bool) {
 		k.due.Reset(0) // it is still this binary
 	case k.ending && status.Signaled() && status.Signal() == unix.SIGTERM:
 		return 0, true // it was asked before it could listen
-	case k.ending, code == 0:
+	case k.ending, code == 0, code == Over:
 		return code, true
 	case !ever && k.lives.isEmpty():
 		return code, true // what is wrong was wrong from the beginning

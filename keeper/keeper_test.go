@@ -91,6 +91,14 @@ func TestAgentThatEndsInPeace(t *testing.T) {
 	}
 }
 
+// TestAgentThatIsOver is not started again, and nothing of it stays.
+func TestAgentThatIsOver(t *testing.T) {
+	k := keep(t, t.TempDir(), "over")
+	if code := k.code(); code != keeper.Over {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // TestAgentThatNeverRuns: what is wrong from the beginning is not tried again.
 func TestAgentThatNeverRuns(t *testing.T) {
 	k := keep(t, t.TempDir(), "fails")

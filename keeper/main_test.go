@@ -156,6 +156,8 @@ func (a *agent) begin(what string) {
 	switch name {
 	case "crashes":
 		a.end <- 3
+	case "over":
+		a.end <- keeper.Over
 	case "ends":
 		a.end <- 0
 	case "children":

@@ -74,7 +74,7 @@ func Open(dir string, c Config) (*Node, error) {
 	if c.Fatal == nil {
 		c.Fatal = func(err error) {
 			c.Logger.Error("the node must stop", "why", err)
-			os.Exit(1)
+			os.Exit(lastCode(err))
 		}
 	}
 	end := c.Fatal

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/keeper"
 )
 
 // poisonFile, in a data dir, says that its state differed from the majority's.
@@ -26,6 +27,15 @@ func poison(dir string, err error) error {
 		err = errors.Join(err, werr)
 	}
 	return fmt.Errorf("%w; %s", err, cure(dir))
+}
+
+// lastCode is what the process exits with. The children of a poisoned node, which the
+// others have moved by now, must end with it; those of another stay for the next agent.
+func lastCode(err error) int {
+	if errors.As(err, new(*fsm.Diverged)) {
+		return keeper.Over
+	}
+	return 1
 }
 
 // poisoned refuses a dir that was marked.

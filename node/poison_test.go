@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/keeper"
 )
 
 // TestPoison: a node that differed from the majority does not start again, and
@@ -25,6 +26,9 @@ func TestPoison(t *testing.T) {
 		t.Fatalf("after another failure: %v", err)
 	}
 	err = poison(dir, &fsm.Diverged{Index: 7, Ours: "aaa", Theirs: "bbb"})
+	if lastCode(err) != keeper.Over || lastCode(errors.New("disk full")) != 1 {
+		t.Errorf("the process would exit with %d and the keeper keep its children", lastCode(err))
+	}
 	for _, want := range []string{"entry 7", "aaa", "bbb", "selfware-node join", "mv " + dir} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the node's last words lack %q: %v", want, err)
