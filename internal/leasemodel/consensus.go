@@ -50,7 +50,7 @@ func (x steps) apply(then func(state)) {
 			}
 		}
 	case nodeFenced:
-		if *at == lost {
+		if *at != fenced {
 			*at = fenced
 			if s.Owner == c.Node {
 				x.decide(s, then)

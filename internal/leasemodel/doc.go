@@ -17,9 +17,9 @@
 //     exclusive life; begins what is ordered under the lease only; reports ends.
 //   - A leader grants a renewal after a verification that began when it had
 //     arrived, unless the node has not entered or is being condemned. It fences a
-//     lost node W after the newest renewal it granted, and W after its own barrier.
+//     node W after the newest renewal it granted, and W after its own barrier.
 //   - A keeper kills at the deadline it was last told, whatever the agent does, and
-//     outlives it.
+//     outlives it. A new deadline does not revive what was due to die.
 //
 // Renewals, grants, hellos, orders and reports are under way for any time, are lost,
 // arrive again (not hellos: a session is a stream) and overtake each other. An agent

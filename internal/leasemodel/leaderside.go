@@ -95,7 +95,8 @@ func (x steps) proposals(term uint8) {
 		if s.view.Nodes[id] == alive && s.Owner == id { // who is silent is not modelled: it may be anyone
 			x.propose(term, command{Verb: nodeLost, Node: id})
 		}
-		if s.view.Nodes[id] == lost && x.expired(term, l.Last[id]) {
+		// One that is well but for its lease is fenced, too.
+		if (s.view.Nodes[id] == lost || s.Owner == id && s.view.Nodes[id] == alive) && x.expired(term, l.Last[id]) {
 			x.propose(term, command{Verb: nodeFenced, Node: id})
 		}
 		if s.Owner == nobody && s.view.Nodes[id] == alive {
@@ -128,7 +129,7 @@ func (x steps) propose(term uint8, c command) {
 	switch c.Verb {
 	case nodeUp:
 		s.Nodes[c.Node].Phase = entering
-	case nodeLost:
+	case nodeFenced:
 		s.leader(term).Condemned[c.Node] = true
 	}
 	x.emit(act{Deed: propose, Term: term, Node: c.Node, Cmd: c}, s)

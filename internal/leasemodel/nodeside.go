@@ -124,6 +124,9 @@ func (x steps) takeGrant(id ID, g renewal) {
 		return
 	}
 	x.onNode(act{Deed: takeGrant, Node: id, Term: g.Term, Arg: g.Age}, func(n *node) {
+		if n.Hold >= trusted && n.Runs != 0 && x.sc.Without != HoldRevives {
+			n.Runs, n.Done = 0, max(n.Done, n.Runs) // it was to die, and does
+		}
 		n.Leased = true
 		n.Hold = min(n.Hold, age)
 		n.Granted = min(n.Granted, g.Age)

@@ -15,6 +15,7 @@ var withoutRule = map[Rule]struct {
 	GrantWithoutVerify:   {Scope{Lives: 2, Elections: 1, Connects: 1}, P13},
 	VerifyBeforeReceipt:  {Scope{Lives: 2, Elections: 1, Connects: 1}, P13},
 	KeeperMissing:        {Scope{Lives: 2, Pauses: 1}, P13},
+	HoldRevives:          {Scope{Lives: 2, Freezes: 1, Connects: 1}, P13},
 	RestartTrustsNow:     {Scope{Lives: 2, Crashes: 1}, P13},
 	TrustFromReceipt:     {Scope{Lives: 2}, P13},
 	StartWithoutLease:    {Scope{Lives: 2}, P13},
@@ -34,8 +35,8 @@ var withoutRule = map[Rule]struct {
 func TestEveryRuleIsNeeded(t *testing.T) {
 	for r := None + 1; r < rules; r++ {
 		t.Run(r.String(), func(t *testing.T) {
-			if testing.Short() && r == VerifyBeforeReceipt {
-				t.Skip("two million states")
+			if testing.Short() && (r == VerifyBeforeReceipt || r == HoldRevives) {
+				t.Skip("a million states")
 			}
 			c, ok := withoutRule[r]
 			if !ok {

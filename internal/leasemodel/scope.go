@@ -47,6 +47,8 @@ const (
 	VerifyBeforeReceipt
 	// KeeperMissing: the agent alone kills at the deadline.
 	KeeperMissing
+	// HoldRevives: a keeper that is told a new deadline forgets that the old one has passed.
+	HoldRevives
 	// RestartTrustsNow: an agent that begins anew counts its lease from now.
 	RestartTrustsNow
 	// TrustFromReceipt: the lease is counted from the grant's arrival.
@@ -76,7 +78,7 @@ const (
 
 var ruleNames = [...]string{
 	"none", "short-wait", "new-leader-does-not-wait", "grant-without-verify", "verify-before-receipt",
-	"keeper-missing", "restart-trusts-now", "trust-from-receipt", "start-without-lease",
+	"keeper-missing", "hold-revives", "restart-trusts-now", "trust-from-receipt", "start-without-lease",
 	"start-before-fence", "grant-while-condemning", "renew-before-orders", "orders-outlive-session", "grant-outlives-session",
 	"order-before-commit", "reuse-epoch", "dedupe-off", "resource-does-not-check",
 }
