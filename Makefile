@@ -32,6 +32,10 @@ JEPSEN = bin/jepsen-lite
 # What a soak runs under every nemesis there is.
 MATRIX ?= exclusive,register,group
 
+# How many seeded bugs to hunt, chosen by SEED; 0 is all, which writes docs/bugs.md.
+N ?= 0
+BUGS = $(GO) run ./internal/bug/hunt -seed $(SEED)
+
 # The simulation prints its figures, so it runs by itself.
 REST = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/internal/simtest$$')
 
@@ -41,7 +45,7 @@ HOURS ?= 8
 SEEDS ?=
 ROW ?=
 
-.PHONY: replay build demo test test-deps test-short lint race bench jepsen soak clean
+.PHONY: replay build demo test test-deps test-short lint race bench bugs jepsen soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
@@ -61,6 +65,7 @@ test: test-deps
 	group 'all packages' $(GO) test -timeout 20m $(REST); \
 	group 'simulation' scripts/test-simulation.sh; \
 	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
+	group 'seeded bugs, three at random' $(BUGS) -n 3; \
 	group 'five processes under faults' $(GO) test -timeout 20m -count=1 ./jepsen-lite; \
 	if [ -n "$$failed" ]; then printf '\nFAILED:%s\n' "$$failed"; exit 1; fi; \
 	printf '\nall groups passed\n'
@@ -94,11 +99,16 @@ jepsen: build $(JEPSEN)
 	$(JEPSEN) run --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME) --seed $(SEED) --backend $(BACKEND) \
 		--profile $(PROFILE) --binary $(BIN) --dir $(DIR)
 
-# Many seeds of the simulation, the large scopes of the lease's model, and every
-# fault on real nodes, for as long as they take.
+# The tests' test: each seeded bug must be caught by its checker.
+bugs:
+	$(BUGS) $(if $(filter 0,$(N)),-markdown docs/bugs.md,-n $(N))
+
+# Many seeds of the simulation, the large scopes of the lease's model, all seeded
+# bugs, and every fault on real nodes, for as long as they take.
 soak: build $(JEPSEN)
 	$(if $(SEEDS),SELFWARE_SEEDS=$(SEEDS),SELFWARE_HOURS=$(HOURS)) $(GO) test -count=1 -timeout 0 -v -run '^Test$(if $(SEEDS),Sim,Soak)$$' ./internal/simtest
 	SELFWARE_MODEL=1 $(GO) test -count=1 -timeout 0 -v ./internal/leasemodel
+	$(BUGS)
 	$(JEPSEN) matrix --workload $(MATRIX) --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
 
 # One seed of the simulation, twice, on a runtime without chance of its own.

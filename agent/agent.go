@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
@@ -124,7 +125,14 @@ func (a *Agent) wait(ctx context.Context) error {
 // this one. What that one still had to report is said again: said twice, it
 // changes nothing.
 func (a *Agent) adopt() {
+	if bug.On("agent-restart-trusts-now") {
+		a.lease.tenure, a.lease.from = held, a.cfg.Clock()
+		a.cfg.Runner.Hold(a.lease.from + a.cfg.Lease.Fence)
+	}
 	for _, l := range a.cfg.Runner.Live() {
+		if bug.On("adopt-forgets") {
+			break
+		}
 		e := a.table.get(l.Path)
 		own := a.table.begin(e, l.Epoch)
 		own.pid = l.PID

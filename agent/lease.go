@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // Lease are the times of the node's lease (cluster.Times has them by profile), all
@@ -78,6 +80,9 @@ func (a *Agent) granted(from time.Duration) {
 	now, l := a.cfg.Clock(), &a.lease
 	if from <= l.from || from > now {
 		return
+	}
+	if bug.On("trust-from-receipt") {
+		from = now
 	}
 	l.from = from
 	a.cfg.Runner.Hold(from + a.cfg.Lease.Fence)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -158,7 +159,7 @@ func plan(c *child, settled bool, lease tenure, now time.Time) (acts []action, w
 			acts = append(acts, action{doDisown, o.epoch, c.disowned(o)})
 		case alive:
 			// Its turn comes when the other life is gone.
-		case o.exclusive && lease != held:
+		case o.exclusive && lease != held && !bug.On("exclusive-starts-without-lease"):
 			// It begins once the lease is granted.
 		case now.Before(o.due):
 			wake = o.due

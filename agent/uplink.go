@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/link"
 )
 
@@ -93,7 +94,7 @@ func (a *Agent) onDown(d *link.Down) {
 		s.close(errDeposed)
 	case !s.settled && d.Full:
 		a.obey(d, at)
-	case s.settled && !at.before(a.seen):
+	case s.settled && (!at.before(a.seen) || bug.On("outdated-orders-obeyed")):
 		a.obey(d, at)
 	}
 }
@@ -112,6 +113,9 @@ func (a *Agent) obey(d *link.Down, at mark) {
 	a.seen = at
 	exclusive := slices.ContainsFunc(d.Orders, func(o link.Order) bool { return o.Exclusive })
 	a.lease.wanted = exclusive || !d.Full && a.lease.wanted
+	if d.Full && bug.On("orders-outlive-session") {
+		a.ses.settled, a.tries, d.Full = true, 0, false
+	}
 	if d.Full {
 		a.ses.settled, a.tries, a.alone = true, 0, false
 		a.table.replace(d.Orders, now)

@@ -52,6 +52,20 @@ func TestAReadSeesTheWriteBeforeIt(t *testing.T) {
 	}
 }
 
+// TestReadsAreVerified: no read is answered before the leader has verified that it
+// leads, unless the reader takes what is stale (P6).
+func TestReadsAreVerified(t *testing.T) {
+	w := newWorld(t, 1)
+	n := w.nodes[0]
+	c := n.client(t)
+	before := n.verifies.Load()
+	must(c.Status(t.Context()))(t)
+	must(c.Nodes(t.Context()))(t)
+	if got := n.verifies.Load() - before; got != 2 {
+		t.Errorf("two reads, verified %d times", got)
+	}
+}
+
 // held runs a request that must wait, and lets go once it was seen to wait.
 func held[T any](t *testing.T, letGo func(), ask func() (T, error)) T {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/spec"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -13,7 +14,7 @@ import (
 // fresh makes sure that a read sees all that was acknowledged before it (P6),
 // unless it may be stale.
 func (s *Server) fresh(ctx context.Context, in Asked) error {
-	if in.Stale {
+	if in.Stale || bug.On("api-reads-stale") {
 		return nil
 	}
 	return s.cfg.Cluster.Verify(ctx)

@@ -10,6 +10,7 @@ import (
 	"github.com/selfware/selfware/cluster/mux"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/gossip"
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -338,7 +339,7 @@ func judge(t Times, s sign) (reason string, lost bool) {
 		return "its agent has ended", true
 	case s.gone >= t.Grace && !s.session:
 		return fmt.Sprintf("its agent ended %v ago", s.gone.Round(time.Millisecond)), true
-	case s.silent >= t.Silence && dead:
+	case (s.silent >= t.Silence || bug.On("gossip-condemns")) && dead:
 		return fmt.Sprintf("silent for %v, and %s by gossip", s.silent.Round(time.Millisecond), s.gossip), true
 	case max(s.silent, s.apart) >= t.Unreachable:
 		return fmt.Sprintf("no session for %v", max(s.silent, s.apart).Round(time.Millisecond)), true
@@ -398,6 +399,9 @@ func sentence(t Times, n *fsm.Node, in inputs) (fsm.Command, bool) {
 	if n.State == fsm.NodeAlive {
 		if reason, lost := judge(t, s); known && lost {
 			ref.Reason, ref.Leased, ref.Apart = reason, in.leased[n.ID] && !s.empty, s.mayAct()
+			if bug.On("gossip-condemns-without-lease") {
+				ref.Leased = false
+			}
 			return fsm.Command{Type: fsm.TypeNodeLost, Node: ref}, true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -123,12 +124,18 @@ func (n *Node) lead(ctx context.Context) {
 // less would act on a state that was already left (nomad#5906).
 func (l *leader) catchUp() bool {
 	for l.ctx.Err() == nil {
-		err := l.log.Barrier(5 * time.Second).Error()
+		var err error
+		if !bug.On("barrier-skipped") {
+			err = l.log.Barrier(5 * time.Second).Error()
+		}
 		if err == nil {
 			l.began, l.leases.barrier = time.Now(), l.clock()
 			l.summed, l.first = l.began, l.log.AppliedIndex()
 			l.n.rep.m.TakeChanged() // each node gets all its orders on contact
 			l.n.rep.m.View(func(v fsm.View) { l.base = v.Clock() })
+			if bug.On("window-forgotten-on-leader-change") {
+				l.base += time.Hour
+			}
 			l.inheritContacts()
 			l.n.log.Info("leading", "term", l.term, "cluster_time", l.base)
 			return true
@@ -154,8 +161,11 @@ func (l *leader) commit() {
 		select {
 		case data := <-l.commits:
 			f := l.log.Apply(data, 5*time.Second)
-			o := outcome{err: f.Error()}
-			if o.err == nil {
+			o := outcome{}
+			if !bug.On("ack-before-commit") {
+				o.err = f.Error()
+			}
+			if o.err == nil && !bug.On("ack-before-commit") {
 				switch r := f.Response().(type) {
 				case []fsm.Result:
 					o.results = r

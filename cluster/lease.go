@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // leases is what a leader must know of the right of nodes to run exclusive
@@ -36,6 +37,9 @@ type renewal struct {
 
 // until is the moment of our clock up to which a node's exclusive lives may run.
 func (ls *leases) until(node string, w time.Duration) time.Duration {
+	if bug.On("new-leader-does-not-wait") {
+		return ls.last[node] + w
+	}
 	return max(ls.barrier, ls.last[node]) + w
 }
 
@@ -60,7 +64,10 @@ func (l *leader) prove() {
 	}
 	ls.proving, ls.asked = ls.asked, nil
 	l.n.wg.Go(func() {
-		err := l.n.confirm(l.ctx, l)
+		var err error
+		if !bug.On("grant-without-verify") {
+			err = l.n.confirm(l.ctx, l)
+		}
 		select {
 		case l.proved <- err:
 		case <-l.ctx.Done():
@@ -73,6 +80,9 @@ func (l *leader) prove() {
 func (l *leader) onProved(err error) {
 	proving := l.leases.proving
 	l.leases.proving = nil
+	if bug.On("verify-before-receipt") {
+		proving, l.leases.asked = append(proving, l.leases.asked...), nil
+	}
 	if err != nil {
 		return
 	}
@@ -89,7 +99,8 @@ func (l *leader) grant(v fsm.View, r renewal) {
 	c, ls := l.contacts[r.node], &l.leases
 	node, err := v.Node(r.node)
 	switch {
-	case c == nil || c.session != r.s || !c.admitted, ls.condemned[r.node]:
+	case c == nil, c.session != r.s && !bug.On("grant-outlives-session"), !c.admitted,
+		ls.condemned[r.node] && !bug.On("grant-while-condemning"):
 		return
 	case err != nil || node.State != fsm.NodeAlive || node.Fenced, l.quarantined(v):
 		return

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/gossip"
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // Times are the cluster's times of a profile; gossip.Timing has those of gossip.
@@ -53,6 +54,9 @@ const drift = 0.05
 // W is how long after the receipt of a node's last answered renewal its
 // exclusive children may still run: until then nobody may take their place.
 func (t Times) W() time.Duration {
+	if bug.On("replaces-too-early") {
+		return t.Fence
+	}
 	return time.Duration(float64(t.Fence+t.Kill)*(1+drift)) + t.Slack
 }
 

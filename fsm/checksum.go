@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/link"
 )
 
@@ -42,7 +43,7 @@ func (e *Diverged) Error() string {
 // Differ gives the error of a replica that remembers ours where a majority
 // remembers theirs; nil if they are equal or cannot be compared.
 func Differ(ours, theirs link.Sum) error {
-	if ours.Index != theirs.Index || ours.Form != theirs.Form || ours.Hash == theirs.Hash {
+	if bug.On("checksum-blind") || ours.Index != theirs.Index || ours.Form != theirs.Form || ours.Hash == theirs.Hash {
 		return nil
 	}
 	return &Diverged{Index: ours.Index, Ours: ours.Hash, Theirs: theirs.Hash}

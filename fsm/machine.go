@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -107,6 +108,9 @@ func (m *Machine) Apply(index uint64, data []byte) ([]Result, error) {
 	s := &m.s
 	s.index, s.wall, s.pos = index, e.Wall, 0
 	s.clock = max(s.clock, e.Time)
+	if bug.On("wall-clock-window") {
+		s.clock = time.Duration(e.Wall) * time.Millisecond
+	}
 	results := make([]Result, len(e.Commands))
 	for i := range e.Commands {
 		results[i] = s.run(&e.Commands[i])
@@ -124,7 +128,7 @@ func (s *state) run(c *Command) Result {
 		return s.do(c)
 	}
 	for _, r := range s.requests {
-		if r.ID == c.Request {
+		if r.ID == c.Request && !bug.On("request-done-twice") {
 			return Result{Err: r.err()}
 		}
 	}

@@ -31,6 +31,34 @@ func TestCrashRestartsAcrossSnapshot(t *testing.T) {
 	}
 }
 
+// TestWindowSurvivesRestore: restarts are counted over a snapshot, so that the crash
+// that goes beyond the budget is the same one with or without it (P3).
+func TestWindowSurvivesRestore(t *testing.T) {
+	for _, restores := range []bool{false, true} {
+		h := newHarness(t, "n1")
+		h.must(applyTree(tree("shop", "a")))
+		h.placeAll("n1")
+		crashes := 0
+		for gaveUp := false; !gaveUp; crashes++ {
+			if crashes > 100 {
+				t.Fatalf("restored: %v: it never gives up", restores)
+			}
+			ref := h.ref("shop/a")
+			res := h.must(event(ref, supervisor.EventExited))
+			gaveUp = res[0].Decisions[0].Verdict == supervisor.VerdictEscalate
+			if restores {
+				h = h.restored()
+			}
+			if !gaveUp {
+				h.must(event(h.ref("shop/a"), supervisor.EventStarted))
+			}
+		}
+		if want := tree("shop", "a").RestartPolicy.MaxRestarts + 1; crashes != want {
+			t.Errorf("restored: %v: it gave up at crash %d, want %d", restores, crashes, want)
+		}
+	}
+}
+
 // TestHash: equal states have equal hashes at the same index, others do not.
 func TestHash(t *testing.T) {
 	h := running(t)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -80,7 +81,7 @@ func (s *state) nodeUp(in *NodeUp) Result {
 	case old.Boot != n.Boot:
 		s.recordNode(n, "has restarted")
 	}
-	if old != nil && old.Boot != n.Boot && (old.State == NodeAlive || old.Unfenced()) {
+	if old != nil && old.Boot != n.Boot && (old.State == NodeAlive || old.Unfenced()) && !bug.On("new-boot-keeps-lives") {
 		res.Decisions = s.eachTree(supervisor.NodeLost{
 			Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true,
 			Apart: in.Apart && old.State == NodeAlive, // else it is known since it was lost
@@ -101,7 +102,7 @@ func (s *state) admissible(old *Node, n link.Node) error {
 	if old != nil && n.BootSeq < old.BootSeq {
 		return fmt.Errorf("%w: node %s has a newer start than this one (%d after %d)", supervisor.ErrStale, n.Name, old.BootSeq, n.BootSeq)
 	}
-	if old != nil && n.BootSeq == old.BootSeq && n.Boot != old.Boot && old.Boot != "" {
+	if old != nil && n.BootSeq == old.BootSeq && n.Boot != old.Boot && old.Boot != "" && !bug.On("copied-data-dir-admitted") {
 		return fmt.Errorf("%w: node id %s runs twice; was its data dir copied? Give the copy a fresh data dir", supervisor.ErrRefused, n.ID)
 	}
 	other := s.named(n.Name)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -76,7 +77,7 @@ func (s *state) encode() ([]byte, error) {
 // Restore replaces the whole state, or, on an error, nothing.
 func (m *Machine) Restore(data []byte) error {
 	s, err := load(data)
-	if err != nil {
+	if err != nil && !bug.On("restore-partial") {
 		return err
 	}
 	m.mu.Lock()
@@ -134,6 +135,9 @@ func (m *Machine) Successor(data []byte, now, wait time.Duration) ([]byte, error
 	}
 	s.clock = max(s.clock, m.s.clock, now)
 	s.quarantine = max(s.quarantine, m.s.quarantine)
+	if bug.On("epoch-reuse-after-restore") {
+		return s.encode()
+	}
 	s.begin(max(s.generation, m.s.generation)+1, wait)
 	return s.encode()
 }
@@ -158,7 +162,9 @@ func Recovered(generation uint64) uint64 { return (generation/recoveryStep + 1) 
 // begin starts a generation. No node's boot is known in it.
 func (s *state) begin(generation uint64, wait time.Duration) {
 	s.generation, s.nodesChanged = generation, true
-	s.quarantine = max(s.quarantine, s.clock+wait)
+	if !bug.On("quarantine-skipped") {
+		s.quarantine = max(s.quarantine, s.clock+wait)
+	}
 	for id, n := range s.nodes { // order-free: each is changed alone
 		next := *n
 		next.Boot = ""

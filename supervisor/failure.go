@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // fail is what a parent does about a child that is over and should not be: charge
@@ -11,11 +13,14 @@ import (
 // give up. n's old life has ended; a supervisor's workers may still live.
 func (t *Tree) fail(n *node, cause Cause) {
 	before := t.prune(n)
-	if before.spent() {
+	if before.spent() && !(bug.On("escalate-late") && before.Used == before.Max) {
 		t.giveUp(n, cause, before)
 		return
 	}
 	n.window = append(n.window, t.at.Time)
+	if bug.On("charge-twice") {
+		n.window = append(n.window, t.at.Time)
+	}
 	n.answered()
 	d := Decision{
 		Stamp: t.at, Path: n.path, Verdict: VerdictRestart, Epoch: t.epoch, Node: n.life.Node,
@@ -160,7 +165,7 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 		return
 	}
 	switch {
-	case y.life.stopped():
+	case y.life.stopped() && !bug.On("stopped-starts-again"):
 		t.rejoin(y)
 	case y.spec.RestartType == Temporary && !fresh:
 		t.endTemporary(y, cause)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // onNodeLost: every life on the node is over, but for those kept and, while its
@@ -31,7 +33,7 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 		switch {
 		case in.Fenced && !(l.Exclusive && l.held()):
 		case keep[Ref{n.path, l.Epoch}], in.Restarted && !l.held():
-		case in.Leased && l.Exclusive && l.held():
+		case in.Leased && l.Exclusive && l.held() && !bug.On("start-before-fence"):
 			t.decideOn(n, in.Node, VerdictWait, cause,
 				fmt.Sprintf("%s may still run on %s (%s) until its lease has run out: it waits", n.path, in.Node, in.Reason))
 		case l.Phase == PhaseStopping:
@@ -42,6 +44,9 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 			n.remember(l)
 			l.Phase = PhasePending // over, and not yet decided on
 			t.become(n, l)
+			if bug.On("node-lost-charges") {
+				n.window = append(n.window, t.at.Time)
+			}
 			lost = append(lost, n)
 		}
 	}

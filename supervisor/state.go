@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // State is a whole Tree as plain data: what a snapshot holds. Everything else
@@ -110,6 +112,9 @@ func (t *Tree) adopt(n *node, ns NodeState) {
 	n.down, n.begun, n.window, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Life, ns.History
 	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
 		t.lenders[n] = true
+	}
+	if bug.On("snapshot-forgets-window") {
+		n.window = nil
 	}
 	t.index(n, "", n.life.Node)
 	t.countLeased(n.life, +1)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // DefaultHandshakeTimeout is the HandshakeTimeout of Config and Dialer.
@@ -233,7 +235,7 @@ func (m *Mux) welcome(nc net.Conn) (*Conn, error) {
 		}
 		return nil, err
 	}
-	if want := sign(m.cfg.Self.Key, labelDialer, h.raw, rp.raw); !hmac.Equal(want[:], got[:]) {
+	if want := sign(m.cfg.Self.Key, labelDialer, h.raw, rp.raw); !hmac.Equal(want[:], got[:]) && !bug.On("wrong-key-accepted") {
 		return nil, ErrWrongKey
 	}
 	m.cfg.Starts.Note(h.node, h.start)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // Config is what a Transport needs. Zero values mean the default.
@@ -75,7 +77,11 @@ func New(cfg Config) *Transport {
 
 // SetHeartbeatHandler ignores the handler, so that heartbeats take the same
 // way as every other request: raft#695.
-func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
+func (t *Transport) SetHeartbeatHandler(handle func(raft.RPC)) {
+	if bug.On("heartbeat-fast-path") {
+		t.NetworkTransport.SetHeartbeatHandler(handle)
+	}
+}
 
 // Close ends the transport and its pooled connections.
 func (t *Transport) Close() error {

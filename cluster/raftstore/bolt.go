@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // The buckets of the file. confBucket stays small enough for bolt to keep it in the
@@ -63,6 +65,7 @@ func openBolt(dir string, readOnly bool) (*bolt, contentsOf, error) {
 	has, err := verifyLocked(path, opt)
 	if err == nil {
 		opt.ReadOnly = readOnly
+		opt.NoSync = bug.On("nosync")
 		var db *bbolt.DB
 		if db, err = bbolt.Open(path, 0o600, opt); err == nil {
 			b := &bolt{db: db, at: has.at}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // base is what stores bytes: bolt or memory.
@@ -42,7 +44,7 @@ func (g *guard) write(what string, limit time.Duration, f func() error) error {
 	w := g.watch(what, limit)
 	err := f()
 	w.stop()
-	if err != nil {
+	if err != nil && !bug.On("store-error-swallowed") {
 		return g.fail(explain(what, g.dir, err))
 	}
 	// A write that came through after the watchdog gave it up is not
@@ -85,7 +87,7 @@ func (g *guard) fail(err error) error {
 	}
 	err = g.failed
 	g.mu.Unlock()
-	if first {
+	if first && !bug.On("bad-disk-only-steps-down") {
 		g.fatal(err)
 	}
 	return err
@@ -135,7 +137,7 @@ func (g *guard) watch(what string, limit time.Duration) *watchdog {
 func (w *watchdog) expired(step time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.done {
+	if w.done || bug.On("disk-hang-unnoticed") {
 		return false
 	}
 	if w.left--; w.left > 0 {

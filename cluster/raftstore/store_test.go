@@ -210,6 +210,14 @@ func TestMemCrash(t *testing.T) {
 	}
 }
 
+// TestSyncDirsTells: a folder that cannot be synced is an error, for what is in it
+// may be gone after a power cut. /proc has no fsync.
+func TestSyncDirsTells(t *testing.T) {
+	if err := syncDirs(t.TempDir(), "/proc/self"); err == nil {
+		t.Error("a failed fsync was not told")
+	}
+}
+
 // TestInUse: a second process gets a clear error, to write and to read.
 func TestInUse(t *testing.T) {
 	dir := t.TempDir()

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // The keys of a vote: raft's two, and the one that holds both.
@@ -16,7 +18,7 @@ const (
 // Set implements raft.StableStore. The candidate of a vote is written together
 // with the term that SetUint64 was given just before.
 func (g *guard) Set(key, val []byte) error {
-	if string(key) != keyVoteCand {
+	if string(key) != keyVoteCand || bug.On("vote-two-writes") {
 		return g.write("raft state", g.deadline, func() error { return g.base.Set(key, val) })
 	}
 	g.mu.Lock()
@@ -33,7 +35,7 @@ func (g *guard) Set(key, val []byte) error {
 // SetUint64 implements raft.StableStore. The term of a vote is only remembered
 // until the candidate comes; until then the vote before is the last one.
 func (g *guard) SetUint64(key []byte, val uint64) error {
-	if string(key) != keyVoteTerm {
+	if string(key) != keyVoteTerm || bug.On("vote-two-writes") {
 		return g.write("raft state", g.deadline, func() error { return g.base.SetUint64(key, val) })
 	}
 	g.mu.Lock()

@@ -4,7 +4,8 @@
 // # What it decides
 //
 //   - layers: which of our packages may import which, and which may import a
-//     third-party module at all. A package that the list does not know fails.
+//     third-party module at all. A package that the list does not know fails. All may
+//     import internal/bug, of which nothing is shipped.
 //   - purity: supervisor (but for its local*.go), placement and fsm take no
 //     clock, chance, goroutine, channel or I/O, and depend on no map's order.
 //     A range over a map whose order does not matter says so in a comment on

@@ -1,0 +1,14 @@
+// Command hunt tests the tests: it seeds bugs, one at a time, and runs the checker
+// that must catch each.
+//
+//	go run ./internal/bug/hunt              all of them
+//	go run ./internal/bug/hunt -n 3         three at random; the seed is printed
+//	go run ./internal/bug/hunt -n 3 -seed 7 the same three again
+//	go run ./internal/bug/hunt vote-two-writes
+//
+// The test binaries are built once, with the tag seeded_bugs. A checker must pass
+// without a bug, and with it fail, by its own name, within the bug's budget. It
+// exits 0 if all were caught, 1 if not, 2 if it could not hunt.
+//
+// -markdown FILE writes the table; it needs all bugs.
+package main

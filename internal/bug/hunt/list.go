@@ -1,0 +1,107 @@
+package main
+
+import (
+	"strings"
+	"time"
+)
+
+// bug is one seeded bug, and who must catch it.
+type bug struct {
+	name    string
+	promise string // of the design
+	what    string // it does
+	// pkg is the package of the checker, test its test; a slash leads to a subtest.
+	pkg, test string
+	// says must stand in what the checker prints; empty: that the test has failed.
+	says   string
+	env    []string
+	budget time.Duration // 0: 30 s
+}
+
+func (b bug) limit() time.Duration {
+	if b.budget == 0 {
+		return 30 * time.Second
+	}
+	return b.budget
+}
+
+// pattern is the argument of -test.run.
+func (b bug) pattern() string {
+	parts := strings.Split(b.test, "/")
+	for i, p := range parts {
+		parts[i] = "^" + p + "$"
+	}
+	return strings.Join(parts, "/")
+}
+
+// blamed: the checker itself has failed, not something on the way to it.
+func (b bug) blamed(output string) bool {
+	if b.says != "" {
+		return strings.Contains(output, b.says)
+	}
+	top, _, _ := strings.Cut(b.test, "/")
+	return strings.Contains(output, "--- FAIL: "+top)
+}
+
+// bugs are all that are seeded, by layer. Checkers are as near to their bug as may
+// be, so that they are fast; what only the whole can show is left to the whole.
+var bugs = []bug{
+	{name: "escalate-late", promise: "P10", what: "gives up one crash too late", pkg: "supervisor", test: "TestScripts"},
+	{name: "charge-twice", promise: "P3", what: "a crash is charged twice", pkg: "supervisor", test: "TestScripts"},
+	{name: "stopped-starts-again", promise: "P11", what: "a group restart starts what an operator stopped", pkg: "supervisor", test: "TestScripts"},
+	{name: "group-order-ignored", promise: "P4", what: "children do not wait for their elder siblings", pkg: "supervisor", test: "TestScripts"},
+	{name: "start-before-stop-confirmed", promise: "P4", what: "the next life is ordered while the old one stops", pkg: "supervisor", test: "TestScripts"},
+	{name: "dedupe-off", promise: "P7", what: "an exit of a former life counts for the present one", pkg: "supervisor", test: "TestScripts"},
+	{name: "node-lost-charges", promise: "P10", what: "the loss of a node spends the crash budget", pkg: "supervisor", test: "TestScripts"},
+	{name: "start-before-fence", promise: "P13", what: "exclusive lives move while their node's lease may hold", pkg: "supervisor", test: "TestScripts"},
+
+	{name: "snapshot-forgets-window", promise: "P3", what: "a restored tree has empty windows", pkg: "fsm", test: "TestWindowSurvivesRestore"},
+	{name: "wall-clock-window", promise: "P3", what: "windows go by the leader's wall clock", pkg: "fsm", test: "TestClock"},
+	{name: "request-done-twice", promise: "P7", what: "a repeated request is done again", pkg: "fsm", test: "TestRepeatedRequest"},
+	{name: "epoch-reuse-after-restore", promise: "P1", what: "a restore does not begin a generation", pkg: "fsm", test: "TestFencesGrow"},
+	{name: "quarantine-skipped", promise: "P13", what: "leases are granted right after a restore", pkg: "fsm", test: "TestQuarantine"},
+	{name: "restore-partial", promise: "P8", what: "a damaged snapshot replaces the state", pkg: "fsm", test: "TestPartialRestore"},
+	{name: "checksum-blind", promise: "P9", what: "a differing hash goes unnoticed", pkg: "fsm", test: "TestChecksum"},
+	{name: "records-gap", promise: "P8", what: "trimming the event stream loses records", pkg: "fsm", test: "TestTrimming"},
+	{name: "copied-data-dir-admitted", promise: "P13", what: "a node may run twice", pkg: "fsm", test: "TestStarts"},
+	{name: "new-boot-keeps-lives", promise: "P5", what: "lives that a new agent lacks count as running", pkg: "fsm", test: "TestNewBootKeepsLives"},
+
+	{name: "store-error-swallowed", promise: "P14", what: "a failed write of the log counts as done", pkg: "cluster/raftstore", test: "TestRaft614WriteError"},
+	{name: "bad-disk-only-steps-down", promise: "P14", what: "a failed write does not end the process", pkg: "cluster/raftstore", test: "TestRaft614WriteError"},
+	{name: "disk-hang-unnoticed", promise: "P14", what: "a write may hang for ever", pkg: "cluster/raftstore", test: "TestHang"},
+	{name: "vote-two-writes", promise: "P2", what: "a crash between two writes leaves half a vote", pkg: "cluster/raftstore", test: "TestRegressions/raft661-vote-crash"},
+	{name: "nosync", promise: "P2", what: "the log is not synced", pkg: "cluster/raftstore", test: "TestRegressions/nats-lazy-fsync"},
+	{name: "ignored-fsync-error", promise: "P14", what: "a failed fsync of the data dir is ignored", pkg: "cluster/raftstore", test: "TestSyncDirsTells"},
+	{name: "heartbeat-fast-path", promise: "P2", what: "heartbeats overtake (raft#695)", pkg: "cluster/raftnet", test: "TestRaft695Cause"},
+	{name: "wrong-key-accepted", promise: "P17", what: "any key opens the cluster's port", pkg: "cluster/mux", test: "TestStrangers"},
+
+	{name: "ack-before-commit", promise: "P2", what: "commands are acknowledged before they are committed", pkg: "cluster", test: "TestQuorumLostIsUncertain"},
+	{name: "read-without-verify", promise: "P6", what: "reads believe that this node still leads", pkg: "cluster", test: "TestVerifyAsksAnew"},
+	{name: "verify-by-late-answers", promise: "P6", what: "answers sent before the question confirm the leader", pkg: "cluster", test: "TestVerifyAsksAnew"},
+	{name: "barrier-skipped", promise: "P6", what: "a new leader acts before it has caught up", pkg: "cluster", test: "TestLeadsOnlyWhenCaughtUp"},
+	{name: "gossip-condemns", promise: "P16", what: "gossip's word alone condemns a node", pkg: "cluster", test: "TestJudge"},
+	{name: "gossip-condemns-without-lease", promise: "P13", what: "a lost node's exclusive lives move at once", pkg: "cluster", test: "TestNextFences"},
+	{name: "new-leader-does-not-wait", promise: "P13", what: "nodes not heard by this leader count as expired", pkg: "cluster", test: "TestLeaseCounts"},
+	{name: "replaces-too-early", promise: "P13", what: "W is F", pkg: "cluster", test: "TestTimesLeaveRoom"},
+	{name: "grant-without-verify", promise: "P13", what: "a leader grants without a majority's word", pkg: "cluster", test: "TestNoGrantWithoutAQuorum"},
+	{name: "verify-before-receipt", promise: "P13", what: "a verification under way proves a later renewal", pkg: "cluster", test: "TestRenewalWaitsForItsOwnProof"},
+	{name: "grant-while-condemning", promise: "P13", what: "a node is granted while its fencing is under way", pkg: "cluster", test: "TestGrantIsRefused"},
+	{name: "grant-outlives-session", promise: "P13", what: "a renewal of a former session is granted", pkg: "cluster", test: "TestGrantIsRefused"},
+
+	{name: "exclusive-starts-without-lease", promise: "P13", what: "an agent begins an exclusive life without a lease", pkg: "agent", test: "TestExclusiveLifeWaitsForTheLease"},
+	{name: "trust-from-receipt", promise: "P13", what: "the lease counts from the grant's arrival", pkg: "agent", test: "TestGrantCountsFromItsRenewal"},
+	{name: "agent-restart-trusts-now", promise: "P13", what: "a new agent takes its predecessor's lease for fresh", pkg: "agent", test: "TestNewAgentTrustsNoOldLease"},
+	{name: "orders-outlive-session", promise: "P13", what: "what a new session does not name stays ordered", pkg: "agent", test: "TestStopsWhatIsHaltedOrDroppedOrNotNamed"},
+	{name: "outdated-orders-obeyed", promise: "P12", what: "orders older than those seen are obeyed", pkg: "agent", test: "TestStaleAndRepeatedDownsAreIgnored"},
+	{name: "adopt-forgets", promise: "P13", what: "a new agent does not know the lives it found", pkg: "agent", test: "TestAdoption"},
+	{name: "events-lost-with-session", promise: "P5", what: "events not acknowledged are not sent again", pkg: "agent", test: "TestUnacknowledgedEventsComeAgain"},
+
+	{name: "group-left-behind", promise: "P13", what: "helpers of a process outlive it", pkg: "runner", test: "TestGroupDiesWithItsLeader"},
+	{name: "killed-by-pid-alone", promise: "P13", what: "a stranger with a recycled pid is killed", pkg: "runner", test: "TestLeftoversAreNeverKilledByPidAlone"},
+
+	{name: "api-reads-stale", promise: "P6", what: "reads are of whatever this replica holds", pkg: "api", test: "TestReadsAreVerified"},
+	{name: "request-key-ignored", promise: "P7", what: "the client's key does not name its request", pkg: "api", test: "TestOneKeyIsDoneOnce"},
+	{name: "foreign-host-served", promise: "P17", what: "a page of another site may use the API", pkg: "api", test: "TestHostsAndOrigins"},
+
+	{name: "window-forgotten-on-leader-change", promise: "P3", what: "a new leader's cluster time jumps", pkg: "internal/simtest", test: "TestWindowSurvivesLeaderChange"},
+}

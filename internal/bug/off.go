@@ -1,0 +1,6 @@
+//go:build !seeded_bugs
+
+package bug
+
+// On tells whether the bug of that name is seeded.
+func On(string) bool { return false }
