@@ -50,6 +50,9 @@ func TestEveryBugIsHunted(t *testing.T) {
 		if b.promise == "" || b.what == "" || b.pkg == "" || b.test == "" {
 			t.Errorf("%s: the row is not whole", b.name)
 		}
+		if !tested(t, b) {
+			t.Errorf("%s: %s has no %s", b.name, b.pkg, b.test)
+		}
 		seen[b.name] = true
 	}
 	for name, path := range found {
@@ -60,6 +63,26 @@ func TestEveryBugIsHunted(t *testing.T) {
 	if len(bugs) < 24 {
 		t.Errorf("%d bugs; the issue asks for 24", len(bugs))
 	}
+}
+
+// tested: the bug's checker is there, its subtest by the words of its name.
+func tested(t *testing.T, b bug) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, b.pkg, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, sub, _ := strings.Cut(b.test, "/")
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("func "+top+"(")) && bytes.Contains(text, []byte(sub)) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestNoBugIsShipped: the binary as it is released holds none of the names. Built

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,6 +63,9 @@ func (l *lab) hunt(b bug) result {
 	key := b.pkg + " " + b.test
 	if _, done := l.clean[key]; !done {
 		out, _, err := l.run(b, "", 2*b.limit())
+		if strings.Contains(out, "no tests to run") {
+			err = errors.New("there is no such test")
+		}
 		if err != nil {
 			r.output = out
 			err = fmt.Errorf("%s of %s fails without a bug: %w", b.test, b.pkg, err)
