@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // orphanAge is how often a keeper without any child looks for orphans that were
@@ -60,9 +62,11 @@ func (k *Keeper) bury(pid int) {
 	l := k.lives
 	// As long as the dead leader is not waited for, nobody else can get its
 	// number: the right moment to kill what it left in its group.
-	unix.Kill(-pid, unix.SIGKILL)
+	if !bug.On("group-left-behind") {
+		unix.Kill(-pid, unix.SIGKILL)
+	}
 	c := l.byPID[pid]
-	if c != nil {
+	if c != nil && !bug.On("group-left-behind") {
 		killCgroup(c.group)
 	}
 	var status unix.WaitStatus

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/keeper/wire"
 )
 
@@ -44,7 +45,11 @@ func (k *Keeper) listen(conn *wire.Conn) {
 		if err != nil {
 			break
 		}
-		k.lives.lock()
+		if bug.On("hold-revives") {
+			k.lives.mu.Lock()
+		} else {
+			k.lives.lock()
+		}
 		if k.lives.link == conn {
 			k.obey(m)
 		} else {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 const (
@@ -296,7 +298,7 @@ func (e *earlier) removeCgroup() {
 // as that number was not given to another process; whatever carries the keeper's
 // marker, or is in its cgroup: that finds helpers that left their group.
 func (e *earlier) owns(pid int, stat Stat) bool {
-	if start, ok := e.live[pid]; ok && start != 0 && start == stat.Start {
+	if start, ok := e.live[pid]; ok && start != 0 && (start == stat.Start || bug.On("killed-by-pid-alone")) {
 		return true
 	}
 	if start, ok := e.live[stat.Group]; ok && start != 0 && stat.Session == e.Session && stat.Start >= start {
