@@ -98,7 +98,7 @@ var bugs = []bug{
 
 	{name: "keeper-ignores-deadline", promise: "P13", what: "the keeper does not kill at the deadline", pkg: "runner", test: "TestExclusiveWithoutAgent"},
 	{name: "keeper-starts-expired", promise: "P13", what: "the keeper begins an exclusive life after the deadline", pkg: "runner", test: "TestExclusive"},
-	{name: "hold-revives", promise: "P13", what: "a new deadline revives what was due by the old one", pkg: "runner", test: "TestSleepingKeeperKillsFirst"},
+	{name: "hold-revives", promise: "P13", what: "a new deadline revives what was due by the old one", pkg: "keeper", test: "TestHoldDoesNotRevive"},
 	{name: "group-left-behind", promise: "P13", what: "helpers of a process outlive it", pkg: "runner", test: "TestGroupDiesWithItsLeader"},
 	{name: "killed-by-pid-alone", promise: "P13", what: "a stranger with a recycled pid is killed", pkg: "runner", test: "TestLeftoversAreNeverKilledByPidAlone"},
 
