@@ -21,6 +21,7 @@ type Mem struct {
 	disk    *memDisk
 	onWrite func(what string) error
 	onTear  func(entries int) int
+	onStore func(logs []*raft.Log)
 	flight  []*raft.Log // what StoreLogs is about to write
 }
 
@@ -171,7 +172,24 @@ func (b *memBase) StoreLogs(logs []*raft.Log) error {
 		return err
 	}
 	b.put(logs)
+	b.mem.tell(logs)
 	return nil
+}
+
+// OnStore tells f of all entries, once they are stored. Nil: nobody.
+func (m *Mem) OnStore(f func(logs []*raft.Log)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onStore = f
+}
+
+func (m *Mem) tell(logs []*raft.Log) {
+	m.mu.Lock()
+	f := m.onStore
+	m.mu.Unlock()
+	if f != nil {
+		f(logs)
+	}
 }
 
 // begin notes what is being stored, if b is the process that has the disk.

@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/selfware/selfware/cluster/raftstore"
 )
 
@@ -11,6 +13,7 @@ import (
 func (m *machine) format() {
 	m.disk = raftstore.NewMem()
 	m.disk.OnWrite(m.beforeWrite)
+	m.disk.OnStore(func(logs []*raft.Log) { m.s.oracle.stored(m, logs) })
 	m.disk.OnTear(func(entries int) int {
 		keep := int(m.chance() * float64(entries+1))
 		m.s.count(func(c *faultCounts) { c.torn++ })

@@ -1,37 +1,62 @@
 // Package simtest runs whole clusters in testing/synctest bubbles: real raft,
 // real memberlist, the real leader, agents and core, on a simulated network,
-// simulated disks and simulated processes. It holds tests only.
+// simulated disks, clocks and keepers. It holds tests only.
 //
 // # What it decides
 //
 // Whether the promises of the cluster hold under faults. Named scenarios show
 // one fault each, with a time limit in simulated time. TestSim draws a Plan per
-// seed (size, profile, trees, faults, requests of a user) and runs it in two
-// phases: safety, while the faults last, and liveness, after all is healed.
+// seed (1 to 7 nodes, profile, trees with exclusive children, faults, requests of a
+// user) and runs it in two phases: safety, while the faults last, and liveness, after
+// all is healed. TestDays does so with quiet hours between the faults.
+//
+// # Faults
+//
+//   - Network (simnet): latency, loss, packets twice and late, session messages said
+//     again at once or later; cuts of one link, one way, halves, majority, alone, ring,
+//     bridge, flapping; cuts of raft, sessions or gossip only; resets, half-open streams.
+//   - Disk (raftstore.Mem): writes that a crash interrupts are lost, or torn; it stalls,
+//     fails, is full, slow, or wiped (the machine comes back as a new node).
+//   - Clock: each machine's own, up to 5 % apart in rate, reset by a power cut.
+//   - Processes (simproc): the agent alone dies or stands still, and its keeper and
+//     children go on; the keeper dies, and all with it; the machine stops, loses its
+//     power, or freezes as a whole; a node is paused between its election and its first
+//     entry (raft#695).
 //
 // # What is checked
 //
-//   - Equal index, equal state hash, on all replicas, at every eighth index (P9).
-//   - No epoch is begun twice (P1), and no node runs two lives of one child.
+//   - Logs that have an entry of one index and term have the same there, on every
+//     write; each replica's entries, and what they brought about, as each is applied;
+//     the hash of the whole state at every eighth index, and at rest (P9).
+//   - One node at most leads in a term. Epochs only grow, and none is begun twice (P1).
+//     An acknowledged command is on the disks of a majority at that moment (P2, P12),
+//     and in the state at the end.
 //   - No window is exceeded or forgotten; an escalation only over budget (P3, P10).
-//   - What was acknowledged to the user is in the state (P2); what was stopped
-//     stays stopped (P11).
-//   - After the heal, within a minute: every permanent child of a tree that is
-//     neither failed nor stopped runs, exactly once in the whole cluster, where
+//   - No child of a group begins before its elder sibling is up (P4).
+//   - A verified read sees what was acknowledged, or read, before it (P6).
+//   - No decision on the end of a life that runs (P7). What was stopped stays so (P11).
+//   - Of an exclusive child one life runs at a time, anywhere; only after a freeze of a
+//     whole machine two, for less than 100 ms (P13).
+//   - After the heal, within a minute (wan: 150 s): every permanent child of a tree that
+//     is neither failed nor stopped runs, exactly once in the whole cluster, where
 //     the state says; nothing runs that no order names (P5).
 //   - With nothing but short pauses, losses and latency, no node is lost (P16).
 //   - No goroutine is left: a bubble ends only when all of its own have.
+//   - Every kind of fault left its trace, and every checker had something to check.
 //
 // # Replay
 //
-// SELFWARE_SEEDS=N runs seeds 1 to N (200 by default, 20 with -short).
-// SELFWARE_SEED=S runs one, prints its plan and its trace, and with -v the log of
-// every node. SELFWARE_VERBOSE=1 does so for the scenarios. The plan is the same
-// each time. What happens at the same instant is ordered anew in each run, so a
-// failure may need several runs to show again.
+// SELFWARE_SEEDS=N runs seeds 1 to N, SELFWARE_SEED=S one, with its plan, its trace and,
+// with -v, the log of every node. A plan that fails is made smaller in processes of its
+// own, and printed as what SELFWARE_PLAN=FILE runs again; one worth keeping goes into
+// corpus/, which is always run. SELFWARE_VERBOSE=1 shows the trace of scenarios.
+// SELFWARE_HOURS=N draws fresh seeds for hours (make soak). The plan of a seed is the
+// same each time; what happens at one instant is ordered anew in each run, unless
+// Command overlay (make replay) runs it.
 //
 // # What it cannot show
 //
-// Kernels, real disks and real processes: the end-to-end tests do. A paused
-// machine goes on to compute here; only its network stands still.
+// Kernels, real disks and real processes: jepsen-lite and the end-to-end tests do. A
+// paused agent goes on to compute here; its network, sessions and calls to its keeper
+// stand still.
 package simtest

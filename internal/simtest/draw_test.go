@@ -137,7 +137,7 @@ func (p *Plan) malign(r chance) {
 // kind draws one fault of its kind.
 type kind func(chance, *Plan, time.Duration)
 
-var allKinds = []kind{crashes, crashes, powers, agents, agents, stops, pauses, pauses, freezes, cuts, cuts, parts, breaks, flaps, mutes, storms, disks, wipes, everyone}
+var allKinds = []kind{crashes, crashes, powers, agents, agents, stops, pauses, pauses, winners, freezes, cuts, cuts, parts, breaks, flaps, mutes, storms, disks, wipes, everyone}
 
 func (r chance) length() time.Duration {
 	return one(r, r.between(50*time.Millisecond, time.Second), r.between(time.Second, 6*time.Second), r.between(5*time.Second, 40*time.Second))
@@ -158,6 +158,7 @@ var (
 	agents  = on("agent-kill")
 	stops   = on("stop")
 	pauses  = on("pause")
+	winners = on("pause-winner") // just when it has won an election, see process.won
 	freezes = on("freeze")
 	flaps   = on("flapping")
 	parts   = on("raft-cut", "raft-cut-out", "raft-cut-in", "session-cut", "session-cut-out", "session-cut-in", "gossip-cut", "gossip-cut-out", "gossip-cut-in")
@@ -216,19 +217,39 @@ func drains(r chance, p *Plan, at time.Duration) {
 	p.add(Fault{At: at, What: "drain", Who: fmt.Sprintf("n%d", 1+r.IntN(p.Nodes)), For: r.length()})
 }
 
-// drawDay makes the day plan of a seed: quiet hours with a fault now and then. lan
-// costs four times as much real time as wan, five voters twice as much as three.
+// hours is how long a day plan lasts: so long that it costs about as much real time as
+// others. Raft's heartbeats are what costs; lan has four times as many as wan, five
+// voters twice as many as three, and one has none.
+func (p *Plan) hours() time.Duration {
+	small, wan := p.Nodes < 3, p.Profile == gossip.WAN
+	switch {
+	case small && wan:
+		return 16 * time.Hour
+	case small:
+		return 8 * time.Hour
+	case p.Nodes < 5 && wan:
+		return 12 * time.Hour
+	case p.Nodes < 5:
+		return 2 * time.Hour
+	case wan:
+		return 4 * time.Hour
+	}
+	return time.Hour
+}
+
+// drawDay makes the day plan of a seed: quiet hours with a fault now and then.
 func drawDay(seed uint64) Plan {
 	r := chance{rand.New(rand.NewPCG(seed, 0xda1))}
 	p := Plan{
 		Seed: seed, Day: true, Latency: r.between(300*time.Microsecond, 20*time.Millisecond),
 		Nodes: one(r, 1, 2, 2, 3, 3, 3, 4, 5, 6, 7), Profile: one(r, gossip.LAN, gossip.WAN, gossip.WAN, gossip.WAN, gossip.WAN),
-		Safety: 8 * time.Hour, Scripts: make(map[string]simproc.Script),
+		Scripts: make(map[string]simproc.Script),
 	}
+	p.Safety = p.hours()
 	p.knobs(r)
 	p.Trees = append(p.Trees, p.tree(r, "t1", 3+r.IntN(6)))
 	p.scripts(r)
-	for at := r.between(0, 10*time.Minute); at < p.Safety; at += r.between(time.Minute, 40*time.Minute) {
+	for at := r.between(0, 10*time.Minute); at < p.Safety; at += r.between(time.Minute, 30*time.Minute) {
 		if r.odds(60) {
 			one(r, allKinds...)(r, &p, at)
 		} else {

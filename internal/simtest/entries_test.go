@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"strings"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -79,9 +81,42 @@ func (o *oracle) compare(m *machine, index uint64, e entry) {
 	}
 }
 
+// place is where an entry is in a log.
+type place struct{ index, term uint64 }
+
+// stored is called with all that is written into any log. Raft's promise is that two
+// logs which have an entry of one index and term have the same one there, to the moment
+// at which its leader appended it. With raft#695 a node writes an entry under a term
+// that another led; whether it then counts as committed is only a matter of time.
+func (o *oracle) stored(m *machine, logs []*raft.Log) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range logs {
+		h := fnv.New64a()
+		fmt.Fprint(h, l.Type, l.AppendedAt.UnixNano())
+		h.Write(l.Data)
+		h.Write(l.Extensions)
+		at := place{l.Index, l.Term}
+		other, seen := o.logs[at]
+		switch {
+		case !seen && l.Index >= o.floor:
+			o.logs[at] = h.Sum64()
+		case seen && other == h.Sum64():
+			o.counts.matched++
+		case seen:
+			o.s.failf("log matching (raft#695): %s has another entry at index %d, term %d, than another node", m.name, l.Index, l.Term)
+		}
+	}
+}
+
 // forgetBelow runs with mu held.
 func (o *oracle) forgetBelow(index uint64) {
 	o.floor = index
+	for at := range o.logs {
+		if at.index < index {
+			delete(o.logs, at)
+		}
+	}
 	for i := range o.entries {
 		if i < index {
 			delete(o.entries, i)
@@ -95,6 +130,7 @@ func (o *oracle) another() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	clear(o.entries)
+	clear(o.logs)
 }
 
 // total gives the counts so far.

@@ -39,6 +39,9 @@ func (s *sim) inflict(f Fault) (undo func()) {
 	case "pause":
 		m.pause()
 		return m.resume
+	case "pause-winner":
+		s.pauseWinner(f.For)
+		return nil
 	case "freeze":
 		m.freeze()
 		return m.thaw
@@ -161,6 +164,15 @@ func (s *sim) killOnce(path string) (found bool) {
 		}
 	}
 	return found
+}
+
+// pauseWinner pauses whoever next wins an election, at the very moment, and has
+// leadership handed over so that there is one.
+func (s *sim) pauseWinner(length time.Duration) {
+	s.mu.Lock()
+	s.winner = min(length, 5*time.Second)
+	s.mu.Unlock()
+	s.flap(1)
 }
 
 // flap hands leadership round, in quick succession.

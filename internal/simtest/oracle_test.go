@@ -13,6 +13,7 @@ import (
 type counts struct {
 	elections, losses, moves, restarts, escalations, failures int
 	alone                                                     int // restarts that a node made alone, as told
+	matched                                                   int // stored entries that another disk had
 	compared                                                  int // entries that another replica had applied before
 	records                                                   int
 	fenced                                                    int // nodes fenced
@@ -29,13 +30,14 @@ func (c *counts) add(d counts) {
 	c.alone += d.alone
 	c.compared += d.compared
 	c.records += d.records
+	c.matched += d.matched
 	c.fenced += d.fenced
 	c.unborn += d.unborn
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d elections, %d nodes lost, %d moves, %d restarts (told by %d nodes that were alone), %d escalations, %d trees failed, %d nodes fenced, %d records, %d entries compared",
-		c.elections, c.losses, c.moves, c.restarts, c.alone, c.escalations, c.failures, c.fenced, c.records, c.compared)
+	return fmt.Sprintf("%d elections, %d nodes lost, %d moves, %d restarts (told by %d nodes that were alone), %d escalations, %d trees failed, %d nodes fenced, %d records, %d entries compared as stored, %d as applied",
+		c.elections, c.losses, c.moves, c.restarts, c.alone, c.escalations, c.failures, c.fenced, c.records, c.matched, c.compared)
 }
 
 // oracle watches a cluster from outside.
@@ -44,7 +46,8 @@ type oracle struct {
 
 	mu      sync.Mutex
 	entries map[uint64]entry
-	floor   uint64 // entries below it are not remembered any more
+	floor   uint64           // entries below it are not remembered any more
+	logs    map[place]uint64 // hash of what is stored there, on any disk
 	counts  counts
 	leaders map[uint64]string // by term
 
@@ -60,7 +63,7 @@ type oracle struct {
 
 func newOracle(s *sim) *oracle {
 	return &oracle{
-		s: s, entries: make(map[uint64]entry), leaders: make(map[uint64]string),
+		s: s, entries: make(map[uint64]entry), logs: make(map[place]uint64), leaders: make(map[uint64]string),
 		windows: make(map[string]*window), epochs: make(map[string]supervisor.Epoch),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -42,7 +43,7 @@ type process struct {
 
 func (p *process) open() error {
 	m, s := p.m, p.m.s
-	log := s.log.With("node", m.name+"."+p.boot)
+	log := slog.New(ear{s.log.Handler(), p}).With("node", m.name+"."+p.boot)
 	tr, err := p.host.Gossip(gossipAt)
 	if err != nil {
 		return err

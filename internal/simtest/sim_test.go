@@ -163,6 +163,7 @@ func (c *faultCounts) add(d faultCounts) {
 	c.wiped += d.wiped
 	c.repeated += d.repeated
 	c.resets += d.resets
+	c.winners += d.winners
 }
 
 // mustNotBeEmpty: a simulation in which nothing happened shows nothing.
@@ -170,11 +171,12 @@ func (o outcome) mustNotBeEmpty(t *testing.T) {
 	c, f := o.counts, o.faults
 	for what, n := range map[string]int{
 		"elections": c.elections, "nodes lost": c.losses, "moves": c.moves, "restarts": c.restarts,
-		"escalations": c.escalations, "failed trees": c.failures, "entries compared": c.compared, "nodes fenced": c.fenced, "restarts alone": c.alone,
+		"escalations": c.escalations, "failed trees": c.failures, "entries compared": c.compared, "entries matched": c.matched, "nodes fenced": c.fenced, "restarts alone": c.alone,
 		"reads verified": o.reads, "lives ordered": o.ordered, "exclusive lives": o.exclusive,
 		"exclusive lives ended by their keeper": o.keepers.Fenced, "lives adopted": o.keepers.Adopted,
 		"agents killed": f.agents, "processes ended by their disk": f.disks, "disks stalled": f.stalled,
 		"writes torn": f.torn, "disks wiped": f.wiped, "messages said again": f.repeated, "streams reset": f.resets,
+		"winners paused": f.winners,
 	} {
 		if n == 0 {
 			t.Errorf("no %s in all seeds", what)

@@ -58,12 +58,13 @@ type sim struct {
 	failed  bool
 	hash    hash.Hash64 // of all that was noted, to the nanosecond
 	faults  faultCounts
+	winner  time.Duration             // how long the next winner of an election is paused; 0: not
 	retired map[string]*raftstore.Mem // disks by the ids of nodes that lost them
 }
 
 // faultCounts shows that faults were there.
 type faultCounts struct {
-	agents, disks, stalled, torn, wiped, repeated, resets int
+	agents, disks, stalled, torn, wiped, repeated, resets, winners int
 }
 
 func (s *sim) count(add func(*faultCounts)) {
