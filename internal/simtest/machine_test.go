@@ -122,8 +122,13 @@ func (m *machine) voters() (ids []string) {
 // boot starts the machine's node: a new process on the same disk.
 func (m *machine) boot() {
 	s := m.s
+	if how := m.failing(); how != "" && how != "disk-slow" {
+		s.notef("%s cannot boot: %s", m.name, how) // whoever mends the disk boots it
+		return
+	}
 	m.seq++
 	p := &process{m: m, boot: fmt.Sprintf("b%d", m.seq), host: s.net.Host(m.ip), over: make(chan struct{})}
+	p.procs = &procTable{Table: m.procs, gate: &m.gate}
 	if m.twin {
 		p.boot = "twin-" + p.boot
 	}

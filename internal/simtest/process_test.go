@@ -116,7 +116,6 @@ func (p *process) run() {
 	s := p.m.s
 	times := cluster.TimesOf(s.opt.profile)
 	p.m.procs.Attach()
-	p.procs = &procTable{Table: p.m.procs, gate: &p.m.gate}
 	a, err := agent.New(agent.Config{
 		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(), Alone: times.Alone, End: p.endChildren,
 		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: p.m.clock,
