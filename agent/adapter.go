@@ -19,6 +19,8 @@ func (a adapter) Stop(ref supervisor.Ref, reason string) { a.r.Stop(Key(ref), re
 
 func (a adapter) Hold(until time.Duration) { a.r.Hold(until) }
 
+func (a adapter) Settle(ref supervisor.Ref) { a.r.Settle(Key(ref)) }
+
 func (a adapter) Events() <-chan Event { return a.r.Events() }
 
 func (a adapter) Live() []link.Life {

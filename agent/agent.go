@@ -243,6 +243,7 @@ func (a *Agent) acked(seq uint64) {
 		}
 		if l := e.life(ev.Epoch); l != nil && l.pending && l.seq <= a.out.acked {
 			l.pending = false
+			a.cfg.Runner.Settle(supervisor.Ref{Path: ev.Path, Epoch: ev.Epoch})
 			a.table.touch(e)
 		}
 	}

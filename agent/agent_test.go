@@ -24,6 +24,7 @@ func (n *notes) Start(l Launch) error                { n.started = append(n.star
 func (n *notes) Stop(ref supervisor.Ref, why string) { n.stopped = append(n.stopped, ref) }
 func (n *notes) Live() []link.Life                   { return nil }
 func (n *notes) Hold(time.Duration)                  {}
+func (n *notes) Settle(supervisor.Ref)               {}
 func (n *notes) Events() <-chan Event                { return n.events }
 
 // still is an agent whose loop does not run, in a settled session.

@@ -54,7 +54,11 @@ type Processes interface {
 	// since it booted, suspension included); then they are killed, whatever has
 	// become of the agent. The latest call counts. Before the first, none may run.
 	Hold(until time.Duration)
-	// Live lists what has not ended.
+	// Settle says that the leader knows of the end of a life. Until then the table
+	// tells it to each agent that begins; starting the same life again settles it too.
+	Settle(ref supervisor.Ref)
+	// Live lists what has not ended, and for an agent that begins also what has ended
+	// and is not settled: events tell how.
 	Live() []link.Life
 	// Events has one reader, the agent. Closed: there is no process table any more.
 	Events() <-chan Event

@@ -17,7 +17,8 @@
 //   - A life that no order names is stopped, but only after a leader has said
 //     in this session all that it orders (a Full Down).
 //   - Each event is sent, in order and numbered, until the leader acknowledges
-//     it as committed.
+//     it as committed. The end of a life is reported even if the agent ends before
+//     that: the process table tells it to the next one.
 //   - An order for a life that has ended here, or that a stop names though it
 //     never ran here, is answered with an exit, so the leader never waits for
 //     an event that will not come.

@@ -65,7 +65,7 @@ func (h *heirs) crash(g *rig) {
 }
 
 func TestAdoption(t *testing.T) {
-	h := newHeirs(t, 3)
+	h := newHeirs(t, 4)
 	g := h.next()
 	g.start(Spec{Key: "up", Name: "shop/up", Argv: []string{"sh", "-c", "trap 'echo bye; exit 3' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"}})
 	g.start(Spec{Key: "dies", Argv: []string{"sleep", "1000"}})
@@ -107,9 +107,18 @@ func TestAdoption(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 	g.output("shop/up", "stdout", func(s string) bool { return strings.HasSuffix(s, "bye\n") })
+	g.Settle("dies")
+	g.Settle("nobody")
 	h.crash(g)
-	if live := h.next().Live(); len(live) != 0 {
-		t.Errorf("adopted again what had ended and was told: %+v", live)
+	g = h.next()
+	if e := g.wait("up", Exited); e.Code != 3 || !e.Requested || e.BeforeUp || e.PID != pid {
+		t.Errorf("an end that is not settled: %+v", e)
+	}
+	g.start(Spec{Key: "up", Argv: []string{"sleep", "1000"}}) // the same life again settles it
+	again := g.wait("up", Up).PID
+	h.crash(g)
+	if live := h.next().Live(); len(live) != 1 || live[0].PID != again {
+		t.Errorf("adopted again what was settled: %+v", live)
 	}
 }
 
@@ -139,6 +148,7 @@ func TestNoLifeIsUnknown(t *testing.T) {
 	// What the keeper forks now would be too late to be known.
 	g.start(Spec{Key: "last", Argv: []string{"true"}})
 	g.wait("last", Exited)
+	g.Settle("last")
 	children, err := os.ReadFile("/proc/" + strconv.Itoa(h.keeper.Process.Pid) + "/task/" + strconv.Itoa(h.keeper.Process.Pid) + "/children")
 	if err != nil {
 		t.Skip("this kernel does not list children")

@@ -24,7 +24,8 @@
 //   - Children outlive the runner, unless its Run ends in peace. New adopts those that
 //     the keeper holds: they are live at once, with their pids and start times, their
 //     output is read on, and min_uptime, probes and stops under way go on where they
-//     were. Those that ended meanwhile yield their Exited.
+//     were. Those that ended meanwhile yield their Exited, and so do
+//     those whose end was told to a runner before and that Settle was not called for.
 //   - Children die with the keeper (package keeper), and exclusive ones at the moment
 //     that Hold named last, whatever has become of this process. Such an end is Fenced.
 //   - One goroutine copies all output. An idle child has no goroutine, no thread and

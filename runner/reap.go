@@ -110,8 +110,11 @@ func (r *Runner) finish(p *life, end Event) {
 	if p.failure != "" {
 		end.Kind, end.Err = Failed, p.failure
 	}
-	if p.pid != 0 { // before the event: a Start that follows from it may have the same key
-		r.send(&wire.Message{Op: wire.Forget, Key: p.key})
+	if p.pid != 0 {
+		r.unsettled[p.key] = true
+	}
+	if p.onEnd != nil {
+		r.settle(p.key)
 	}
 	r.emit(p, end)
 	if p.unprobe != nil {
@@ -123,6 +126,21 @@ func (r *Runner) finish(p *life, end Event) {
 	p.spec, p.launch, p.probed, p.streams, p.reaped = nil, nil, nil, nil, true
 	if r.closed && !r.detached && len(r.byKey) == 0 {
 		close(r.idle)
+	}
+}
+
+// Settle has the keeper forget the end of a life. Until then it tells the next runner
+// of it, as if it ended just then. An unknown key does nothing.
+func (r *Runner) Settle(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settle(key)
+}
+
+func (r *Runner) settle(key string) {
+	if r.unsettled[key] {
+		delete(r.unsettled, key)
+		r.send(&wire.Message{Op: wire.Forget, Key: key})
 	}
 }
 

@@ -86,6 +86,7 @@ type Runner struct {
 	queue             []*life          // accepted, not forked; in order
 	byKey             map[string]*life // all that have not ended, probes too
 	byID              map[uint64]*life // those with a process, by their id in the poller
+	unsettled         map[string]bool  // ended, and the keeper is not to forget it yet
 	nextID            uint64
 	closed            bool
 	ran               bool
@@ -104,7 +105,7 @@ func New(c Config) (*Runner, error) {
 		cfg: c, log: c.Logger, baseEnv: baseEnv(), events: newEventQueue(), probing: make(chan struct{}, maxProbes),
 		keeper: c.Keeper, lost: make(chan struct{}), yield: make(chan struct{}),
 		wakeSpawner: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan struct{}),
-		byKey: make(map[string]*life), byID: make(map[uint64]*life),
+		byKey: make(map[string]*life), byID: make(map[uint64]*life), unsettled: make(map[string]bool),
 	}
 	if err := r.open(); err != nil {
 		r.close()

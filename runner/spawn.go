@@ -115,6 +115,7 @@ func (r *Runner) spawn(p *life) error {
 	if p.onEnd == nil {
 		m.Note = p.note()
 	}
+	r.settle(p.key) // its name is needed again
 	r.mu.Unlock()
 	if err := r.keeper.conn.Send(m); err != nil {
 		r.mu.Lock()

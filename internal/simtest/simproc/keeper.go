@@ -7,6 +7,7 @@ import (
 
 	"github.com/selfware/selfware/agent"
 	"github.com/selfware/selfware/runner"
+	"github.com/selfware/selfware/supervisor"
 )
 
 // Hold implements agent.Processes.
@@ -16,6 +17,9 @@ func (t *Table) Hold(until time.Duration) {
 	t.until = until
 	t.guard()
 }
+
+// Settle implements agent.Processes. This keeper tells an end to one agent only.
+func (t *Table) Settle(supervisor.Ref) {}
 
 // guard sets the keeper's timer to the deadline of the exclusive lives. The functions
 // below run with mu held.
