@@ -219,7 +219,7 @@ func (a *Agent) onEvent(e Event) {
 
 // end records the end of a life and reports it.
 func (a *Agent) end(e *entry, l *life, exit supervisor.ChildEvent) {
-	exit.Restarts = l.alone.count
+	exit.Restarts, exit.Ordered = l.alone.count, l.stopping || l.disowned
 	l.phase, l.exit, l.endedAt = ended, exit, time.Now()
 	a.log.Debug("life ended", "path", e.path, "epoch", l.epoch, "how", exit.Detail)
 	a.report(e, l)
@@ -345,6 +345,7 @@ func (a *Agent) flush() {
 		// alone, and answer the end of a life itself.
 		if s.settled {
 			up.Events, up.Seq = a.out.take(link.MaxEvents, time.Now())
+			a.tell(up.Events)
 			up.Obeyed = !s.obeyed && a.out.drained()
 			s.obeyed = s.obeyed || up.Obeyed
 		}

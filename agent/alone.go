@@ -53,6 +53,9 @@ func planAlone(c *child, now time.Time) (acts []action, wake time.Time) {
 	if l == nil || !l.pending || l.disowned || l.stopping || o.local.Transient && l.normal() {
 		return nil, wake
 	}
+	if l.told && !o.local.Sure(l.alone.count) {
+		return nil, wake // a leader may have moved the child
+	}
 	backoff, _, wait := o.local.Next(l.alone.ages(now), l.alone.row, now.Sub(o.since))
 	if wait > 0 {
 		return nil, now.Add(wait)
@@ -80,10 +83,21 @@ func (a *Agent) again(e *entry, ref supervisor.Ref) {
 	a.out.addAt(supervisor.ChildEvent{
 		Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventRestarted, Restarts: l.alone.count, Detail: l.exit.Detail,
 	}, l.alone.at)
-	l.phase, l.pid, l.pending, l.exit = starting, 0, false, supervisor.ChildEvent{}
+	l.phase, l.pid, l.pending, l.told, l.exit = starting, 0, false, false, supervisor.ChildEvent{}
 	how := *o
 	how.reason, how.attempt = string(supervisor.CauseAutonomy), o.attempt+l.alone.count
 	a.launch(e, l, ref, &how)
+}
+
+// tell notes which ends the leader is told of.
+func (a *Agent) tell(events []supervisor.ChildEvent) {
+	for i := range events {
+		if e := a.table.children[events[i].Path]; e != nil {
+			if l := e.life(events[i].Epoch); l != nil && l.phase == ended {
+				l.told = true
+			}
+		}
+	}
 }
 
 // isAlone: there has been no settled session for Config.Alone.

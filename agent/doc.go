@@ -34,7 +34,8 @@
 // were known, and what was done alone is told before anything that follows. With
 // Obeyed the agent says that there is nothing more of it.
 //
-// The leader may have answered an end that was told and not acknowledged. Then its
+// The leader may have answered an end that was told and not acknowledged. Such an end
+// is answered here only if the leader's answer can but be a restart here too. Its
 // orders name a later life, or none, and the one that was restarted alone is stopped
 // before anything else begins, as any life that is replaced; supervisor charges the
 // restart once. An end that was acknowledged is never answered here.

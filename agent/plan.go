@@ -42,6 +42,8 @@ type life struct {
 	// disowned: it did not run here.
 	disowned bool
 	alone    alone
+	// told: exit was sent, so the leader may have answered it.
+	told bool
 }
 
 // order is what the leader wants of one life.

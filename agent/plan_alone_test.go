@@ -12,6 +12,8 @@ func TestPlanAlone(t *testing.T) {
 	budget := &supervisor.LocalBudget{Left: 1, Share: 1, Period: time.Minute, Backoff: supervisor.Backoff{Base: 5 * time.Second}}
 	transient := *budget
 	transient.Transient = true
+	near := *budget // one more crash in a row moves it
+	near.MoveAfter, near.Crashes, near.Used = 2, 1, 1
 	crash := supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError}
 	normal := supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitNormal}
 	ordered := []order{{epoch: 1, local: budget, since: ago(100)}}
@@ -30,6 +32,10 @@ func TestPlanAlone(t *testing.T) {
 		{"acknowledged", child{orders: ordered, lives: but(dead, func(l *life) { l.pending = false })}, "", time.Time{}},
 		{"it was to stop", child{orders: ordered, lives: but(dead, func(l *life) { l.stopping = true })}, "", time.Time{}},
 		{"it never ran here", child{orders: ordered, lives: but(dead, func(l *life) { l.disowned = true })}, "", time.Time{}},
+		{"told, and surely restarted here", child{orders: ordered, lives: but(dead, func(l *life) { l.told = true })}, "start again 0.1: no leader answers its end", time.Time{}},
+		{"told, and perhaps escalated", child{orders: ordered, lives: but(dead, func(l *life) { l.told, l.alone = true, alone{count: 1, at: []time.Time{ago(90)}} })}, "", time.Time{}},
+		{"told, and perhaps moved", child{orders: []order{{epoch: 1, local: &near, since: ago(100)}}, lives: but(dead, func(l *life) { l.told = true })}, "", time.Time{}},
+		{"not told, and its row is over", child{orders: []order{{epoch: 1, local: &near, since: ago(100)}}, lives: []life{dead}}, "start again 0.1: no leader answers its end", time.Time{}},
 		{"spent", child{orders: ordered, lives: but(dead, func(l *life) { l.alone = alone{count: 9, at: []time.Time{ago(40)}} })}, "", now.Add(20*time.Second + 1)},
 		{"no more spent", child{orders: ordered, lives: but(dead, func(l *life) { l.alone = alone{count: 9, at: []time.Time{ago(61)}} })}, "start again 0.1: no leader answers its end", time.Time{}},
 		{"nothing lent", child{orders: []order{{epoch: 1}}, lives: []life{dead}}, "", time.Time{}},

@@ -70,6 +70,13 @@ func (b *LocalBudget) Next(ages []time.Duration, row int, held time.Duration) (b
 	return 0, row, max(wait, 1)
 }
 
+// Sure tells whether the log, asked about an end after so many restarts alone, surely
+// restarts the life where it is, whenever it is asked. Only then may a node answer an
+// end that it has told the log of: else the child may have left it, unknown to it.
+func (b *LocalBudget) Sure(count int) bool {
+	return count < b.Left && (b.MoveAfter == 0 || b.Crashes+count+1 < b.MoveAfter)
+}
+
 // Recent gives the ages that are within the window, its boundary included.
 func (b *LocalBudget) Recent(ages []time.Duration) []time.Duration {
 	i := 0

@@ -73,6 +73,7 @@ type aloneLife struct {
 	pending bool // it ended, and the leader has not said that it knows
 	at      []time.Duration
 	told    int
+	doubt   bool // the log was told of its end
 	row     int
 }
 
@@ -119,7 +120,11 @@ func (s *sea) random(rt *rapid.T) {
 	case 9:
 		n.anew, n.orders, n.lives = true, make(map[string]held), make(map[string]*aloneLife)
 	default:
-		s.end(n, path, rapid.IntRange(0, 3).Draw(rt, "deaf") == 0)
+		deaf := rapid.IntRange(0, 3).Draw(rt, "deaf") == 0
+		if l := n.lives[path]; deaf && l != nil && l.runs && !s.apart(n) && rapid.IntRange(0, 2).Draw(rt, "asked") == 0 {
+			s.put(Move{Path: path, By: "ann"}) // the node does not hear of it in time
+		}
+		s.end(n, path, deaf)
 	}
 	s.retry(n, path)
 	s.serve()
@@ -180,7 +185,7 @@ func (s *sea) end(n *isle, path string, deaf bool) {
 		return
 	}
 	s.put(ChildEvent{Path: path, Epoch: l.epoch, Type: EventExited, Reason: ExitError, Code: 1, Restarts: len(l.at)})
-	l.pending, n.cut = deaf, deaf
+	l.pending, l.doubt, n.cut = deaf, deaf, deaf
 }
 
 // retry is a node that is alone answering the end of a life.
@@ -190,12 +195,13 @@ func (s *sea) retry(n *isle, path string) {
 		return
 	}
 	_, row, wait := o.Local.Next(s.ages(l), l.row, s.real-o.since)
-	if wait > 0 {
+	if wait > 0 || l.doubt && !o.Local.Sure(len(l.at)) {
 		return
 	}
 	s.alone++
 	s.restarted(path, answer{l.epoch, len(l.at)})
 	l.at, l.row, l.runs, l.pending = append(l.at, s.real), row, true, false
+	l.doubt = false
 }
 
 func (s *sea) ages(l *aloneLife) (ages []time.Duration) {
@@ -298,7 +304,7 @@ func (s *sea) obeyed(n *isle) {
 	for path, l := range n.lives {
 		if o, ok := n.orders[path]; !ok || o.Epoch != l.epoch || o.Action != Run {
 			delete(n.lives, path)
-			s.put(ChildEvent{Path: path, Epoch: l.epoch, Type: EventExited, Reason: ExitKilled, Restarts: len(l.at)})
+			s.put(ChildEvent{Path: path, Epoch: l.epoch, Type: EventExited, Reason: ExitKilled, Ordered: true, Restarts: len(l.at)})
 		}
 	}
 	for path, o := range n.orders {

@@ -65,7 +65,12 @@
 //     any more; Share is then held back for one Period, after which no restart of
 //     that time is in any window. The same holds for an agent that began anew on a
 //     node that was not lost (NodeLost with Restarted and Apart).
-//  4. The node may answer an end that it had told the log of, not knowing that the
+//  4. The child may leave a node that is well, and that does not know of it: when the
+//     log answers an end that the node told and thinks unanswered. Such an end a node
+//     answers itself only if the log surely restarts the life where it is (Sure). If
+//     the life was to stop and its node had not been told so yet (Ordered is not set),
+//     Share is held back as for a lost node.
+//  5. The node may answer an end that it had told the log of, not knowing that the
 //     log had answered it. Ends of a life are numbered (tally), and each number is
 //     charged once; so is a report that arrives again.
 //

@@ -89,6 +89,9 @@ func (t *Tree) onEnd(n *node, ev ChildEvent) {
 // lease ran out in the meantime is not taken for fit: what follows is placed anew.
 func (t *Tree) stopped(n *node, ev ChildEvent) {
 	host := n.life.Node
+	if !ev.Ordered && !(n.life.Then == PhasePending && n.life.Stay) {
+		t.holdBack(n, host, false) // it may answer this end itself
+	}
 	t.ended(n, ev.Type == EventFenced)
 	t.decideOn(n, host, VerdictStopped, Cause{Kind: CauseOrdered, Detail: describe(ev)},
 		fmt.Sprintf("%s has stopped on %s as ordered (%s)", n.path, host, describe(ev)))

@@ -93,6 +93,9 @@ type ChildEvent struct {
 	Code   int        `json:"code,omitempty"`
 	Signal string     `json:"signal,omitempty"`
 	Detail string     `json:"detail,omitempty"`
+	// Ordered, of an end: its node had been told to stop the life, or never had it, and
+	// so does not restart it alone.
+	Ordered bool `json:"ordered,omitempty"`
 	// Restarts is how often the node had restarted this life alone by then.
 	Restarts int `json:"restarts,omitempty"`
 	// Ages of the restarts within the window, when the event was sent; oldest first.

@@ -30,7 +30,7 @@ func (r *rig) obey(nodes []string) (bool, string) {
 			status, _ := r.tree.Child(o.Path)
 			switch {
 			case o.Action == Halt:
-				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventExited, Reason: ExitNormal, Restarts: r.alone(o.Path)})
+				r.must(ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: EventExited, Reason: ExitNormal, Ordered: true, Restarts: r.alone(o.Path)})
 				return true, fmt.Sprintf("stop %s on %s", o.Path, node)
 			case status.Phase == PhaseRunning || status.Phase == PhaseStopping:
 			case o.NotBefore > r.now:

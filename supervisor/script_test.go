@@ -133,7 +133,9 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		lives := s.lives[path]
 		return ChildEvent{Path: path, Epoch: lives[len(lives)-2], Type: EventExited, Reason: ExitError, Code: 1}
 	case "exit", "stopped":
-		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal, Restarts: s.alone(path)}
+		return ChildEvent{
+			Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal, Ordered: cmd == "stopped", Restarts: s.alone(path),
+		}
 	case "fenced":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventFenced}
 	case "lose":
