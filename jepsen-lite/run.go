@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -220,7 +221,8 @@ func (t *tester) crowd(ctx context.Context) {
 	t.clients.Crowd(ctx)
 }
 
-// recover waits until everything runs again, and a while longer.
+// recover waits until everything runs again and every node is alive, and a while
+// longer.
 func (t *tester) recover(ctx context.Context) error {
 	late, cancel := context.WithTimeout(ctx, 3*check.BoundsOf(t.profile).Final)
 	defer cancel()
@@ -228,6 +230,12 @@ func (t *tester) recover(ctx context.Context) error {
 		t.say("%v", err) // it will be missing, and found so
 	}
 	missing := t.settle(late)
+	if missing == "" {
+		here := slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
+		if err := t.allAlive(late, len(here)); err != nil {
+			missing = err.Error()
+		}
+	}
 	if missing == "" {
 		t.run.Settled = history.Now()
 		t.say("all runs again %v after the last fault", t.run.Settled.Sub(t.run.Healed).Round(time.Millisecond))

@@ -167,7 +167,7 @@ func (t *tester) allAlive(ctx context.Context, n int) error {
 			return nil
 		}
 		if pause(ctx, 200*time.Millisecond) != nil {
-			return fmt.Errorf("cannot go on: %d of %d nodes are alive (%v)", alive, n, err)
+			return fmt.Errorf("%d of %d nodes are alive (%v)", alive, n, err)
 		}
 	}
 }
