@@ -45,6 +45,15 @@ func matrixCommand(ctx context.Context, args []string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if *binary == "" {
+		if err := os.MkdirAll(*dir, 0o755); err != nil {
+			return false, fmt.Errorf("cannot put anything into %s: %w", *dir, err)
+		}
+		*binary = filepath.Join(*dir, "selfware-node")
+		if err := lab.Build(ctx, *binary, ""); err != nil {
+			return false, err
+		}
+	}
 	var cells []cell
 	for _, work := range strings.Split(*works, ",") {
 		for _, name := range names {
