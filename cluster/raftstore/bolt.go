@@ -1,41 +1,45 @@
 package raftstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"path/filepath"
 	"sync"
-	"time"
 
+	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/selfware/selfware/internal/bug"
 )
 
-// The buckets of the file. confBucket stays small enough for bolt to keep it in the
-// root page, which the checksummed meta page points to: what it says of the log is
-// as old as the file, whatever a flipped bit makes of a pointer further down.
+// The buckets of the file, as raft-boltdb names them. confBucket stays small enough
+// for bolt to keep it in the root page.
 var (
-	logBucket  = []byte("log2")
-	confBucket = []byte("conf2")
+	logBucket  = []byte("logs")
+	confBucket = []byte("conf")
 )
 
-// keyTail, in confBucket, is the tail of the log.
+// markIndex is the key of the mark, a log entry behind all others that says where
+// the log ends. raft-boltdb writes all entries of a call in one transaction, so the
+// mark is as new as the entry before it.
+const markIndex = math.MaxUint64
+
+// keyTail seals the mark.
 const keyTail = "selfware.Log"
 
 // known are the keys that confBucket may hold. Another one is a known one damaged.
 var known = map[string]bool{
-	"CurrentTerm": true, keyVoteTerm: true, keyVoteCand: true, keyVote: true, keyTail: true, keySnapshot: true,
+	"CurrentTerm": true, keyVoteTerm: true, keyVoteCand: true, keyVote: true, keySnapshot: true,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// errKeyNotFound is what raft expects for a missing key, by its text.
-var errKeyNotFound = errors.New("not found")
 
 // tail is where the log begins and ends, and the checksum of its last entry, which
 // covers that of the entry before, and so on back to the first.
@@ -44,11 +48,11 @@ type tail struct {
 	sum         uint32
 }
 
-// bolt is raft's log and stable store in one bbolt file. Every entry and every
-// value carries a checksum that is verified whenever it is read; entries are
-// chained, and confBucket has the chain's end. See verify.go.
+// bolt is raft-boltdb with checksums: every entry and every value carries one that
+// is verified whenever it is read; entries are chained, and the mark has the chain's
+// end. See verify.go.
 type bolt struct {
-	db *bbolt.DB
+	db *raftboltdb.BoltStore
 	mu sync.RWMutex
 	at tail
 }
@@ -56,26 +60,21 @@ type bolt struct {
 // openBolt opens the file after it has verified all of it.
 func openBolt(dir string, readOnly bool) (*bolt, contentsOf, error) {
 	path := filepath.Join(dir, fileName)
-	opt := &bbolt.Options{
-		Timeout:        lockTimeout, // zero would wait for ever
-		NoFreelistSync: true,        // else each commit rewrites the list of free pages
-		FreelistType:   bbolt.FreelistMapType,
-		ReadOnly:       true,
+	opt := raftboltdb.Options{
+		Path: path, MsgpackUseNewTimeFormat: true, NoSync: bug.On("nosync"),
+		BoltOptions: &bbolt.Options{
+			Timeout:        lockTimeout, // zero would wait for ever
+			NoFreelistSync: true,        // else each commit rewrites the list of free pages
+			FreelistType:   bbolt.FreelistMapType,
+			ReadOnly:       true,
+		},
 	}
-	has, err := verifyLocked(path, opt)
+	has, err := verifyLocked(path, opt.BoltOptions)
 	if err == nil {
-		opt.ReadOnly = readOnly
-		opt.NoSync = bug.On("nosync")
-		var db *bbolt.DB
-		if db, err = bbolt.Open(path, 0o600, opt); err == nil {
-			b := &bolt{db: db, at: has.at}
-			if readOnly {
-				return b, has, nil
-			}
-			if err = b.create(); err == nil {
-				return b, has, nil
-			}
-			db.Close()
+		opt.BoltOptions.ReadOnly = readOnly
+		var db *raftboltdb.BoltStore
+		if db, err = raftboltdb.New(opt); err == nil {
+			return &bolt{db: db, at: has.at}, has, nil
 		}
 	}
 	switch {
@@ -87,17 +86,6 @@ func openBolt(dir string, readOnly bool) (*bolt, contentsOf, error) {
 		return nil, has, fmt.Errorf("cannot read raft log in %s: %w", dir, err)
 	}
 	return nil, has, explain("raft log", dir, err)
-}
-
-func (b *bolt) create() error {
-	return b.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{confBucket, logBucket} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 func (b *bolt) Close() error { return b.db.Close() }
@@ -116,14 +104,22 @@ func (b *bolt) LastIndex() (uint64, error) { return b.tail().last, nil }
 
 // GetLog implements raft.LogStore.
 func (b *bolt) GetLog(index uint64, l *raft.Log) error {
-	return b.db.View(func(tx *bbolt.Tx) error {
-		val := tx.Bucket(logBucket).Get(key(index))
-		if val == nil {
-			return raft.ErrLogNotFound
-		}
-		_, err := decodeEntry(index, val, l)
-		return err
-	})
+	if index == markIndex {
+		return raft.ErrLogNotFound
+	}
+	_, err := b.get(index, l)
+	return err
+}
+
+// get reads an entry and gives its checksum.
+func (b *bolt) get(index uint64, l *raft.Log) (sum uint32, err error) {
+	var stored raft.Log
+	if err := b.db.GetLog(index, &stored); err != nil {
+		return 0, err
+	}
+	_, sum, err = unchain(index, &stored)
+	*l = stored
+	return sum, err
 }
 
 // StoreLog implements raft.LogStore.
@@ -131,61 +127,71 @@ func (b *bolt) StoreLog(l *raft.Log) error { return b.StoreLogs([]*raft.Log{l}) 
 
 // StoreLogs implements raft.LogStore. Raft deletes before it writes anew.
 func (b *bolt) StoreLogs(logs []*raft.Log) error {
-	return b.change(func(entries *bbolt.Bucket, at tail) (tail, error) {
-		for _, l := range logs {
-			prev := uint32(0) // after the gap that an installed snapshot leaves
-			switch {
-			case l.Index <= at.last:
-				return at, fmt.Errorf("cannot write entry %d: the log reaches entry %d", l.Index, at.last)
-			case l.Index == at.last+1:
-				prev = at.sum
-			}
-			val := encodeEntry(l, prev)
-			if err := entries.Put(key(l.Index), val); err != nil {
-				return at, err
-			}
-			if at.first == 0 {
-				at.first = l.Index
-			}
-			at.last, at.sum = l.Index, binary.BigEndian.Uint32(val)
-		}
-		return at, nil
-	})
-}
-
-// DeleteRange implements raft.LogStore.
-func (b *bolt) DeleteRange(from, to uint64) error {
-	return b.change(func(entries *bbolt.Bucket, at tail) (tail, error) {
-		c := entries.Cursor()
-		for k, _ := c.Seek(key(from)); k != nil && binary.BigEndian.Uint64(k) <= to; k, _ = c.Seek(key(from)) {
-			if err := entries.Delete(k); err != nil {
-				return at, err
-			}
-		}
-		first, _ := c.First()
-		last, val := c.Last()
-		if first == nil {
-			return tail{}, nil
-		}
-		return tail{binary.BigEndian.Uint64(first), binary.BigEndian.Uint64(last), binary.BigEndian.Uint32(val)}, nil
-	})
-}
-
-// change writes to the log and what confBucket says of it, in one transaction.
-func (b *bolt) change(f func(*bbolt.Bucket, tail) (tail, error)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := b.at
-	err := b.db.Update(func(tx *bbolt.Tx) (err error) {
-		if next, err = f(tx.Bucket(logBucket), b.at); err != nil {
-			return err
+	chained := make([]*raft.Log, 0, len(logs)+1)
+	for _, l := range logs {
+		prev := uint32(0) // after the gap that an installed snapshot leaves
+		switch {
+		case l.Index <= next.last:
+			return fmt.Errorf("cannot write entry %d: the log reaches entry %d", l.Index, next.last)
+		case l.Index == next.last+1:
+			prev = next.sum
 		}
-		return tx.Bucket(confBucket).Put([]byte(keyTail), seal(keyTail, next.encode()))
-	})
+		if next.first == 0 {
+			next.first = l.Index
+		}
+		c := chain(l, prev)
+		next.last, next.sum = l.Index, sumOfChained(c)
+		chained = append(chained, c)
+	}
+	if err := b.db.StoreLogs(append(chained, next.mark())); err != nil {
+		return err
+	}
+	b.at = next
+	return nil
+}
+
+// DeleteRange implements raft.LogStore. The mark goes first: what a crash leaves
+// behind is more than the mark says, and never less.
+func (b *bolt) DeleteRange(from, to uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next, err := b.without(from, to)
+	if err == nil {
+		err = b.db.StoreLog(next.mark())
+	}
+	if err == nil {
+		err = b.db.DeleteRange(from, min(to, markIndex-1))
+	}
 	if err == nil {
 		b.at = next
 	}
 	return err
+}
+
+// without gives the tail that is left when a range is gone.
+func (b *bolt) without(from, to uint64) (tail, error) {
+	next := b.at
+	switch {
+	case from <= next.first && to >= next.last:
+		return tail{}, nil
+	case from <= next.first:
+		for next.first = max(to+1, next.first); ; next.first++ {
+			if _, err := b.get(next.first, &raft.Log{}); !errors.Is(err, raft.ErrLogNotFound) {
+				return next, err // found; before it is the gap that an installed snapshot leaves
+			}
+		}
+	case to >= next.last:
+		for next.last = min(from-1, next.last); ; next.last-- {
+			var err error
+			if next.sum, err = b.get(next.last, &raft.Log{}); !errors.Is(err, raft.ErrLogNotFound) {
+				return next, err
+			}
+		}
+	}
+	return next, nil
 }
 
 // Set implements raft.StableStore.
@@ -193,20 +199,16 @@ func (b *bolt) Set(k, val []byte) error {
 	if !known[string(k)] {
 		return fmt.Errorf("cannot store %q: it is no key of raft's", k)
 	}
-	return b.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(confBucket).Put(k, seal(string(k), val)) })
+	return b.db.Set(k, seal(string(k), val))
 }
 
 // Get implements raft.StableStore.
-func (b *bolt) Get(k []byte) (val []byte, err error) {
-	err = b.db.View(func(tx *bbolt.Tx) error {
-		sealed := tx.Bucket(confBucket).Get(k)
-		if sealed == nil {
-			return errKeyNotFound
-		}
-		val, err = unseal(string(k), sealed)
-		return err
-	})
-	return val, err
+func (b *bolt) Get(k []byte) ([]byte, error) {
+	sealed, err := b.db.Get(k)
+	if err != nil {
+		return nil, err
+	}
+	return unseal(string(k), sealed)
 }
 
 // SetUint64 implements raft.StableStore.
@@ -257,44 +259,58 @@ func decodeTail(val []byte) (t tail, err error) {
 	return tail{binary.BigEndian.Uint64(val), binary.BigEndian.Uint64(val[8:]), binary.BigEndian.Uint32(val[16:])}, nil
 }
 
-// entryHead is: checksum of all that follows and of the index, 4 bytes; checksum
-// of the entry before, 4; type, 1; term, 8; time of appending, 8; length of the
-// extensions, 4. Then come extensions and data.
-const entryHead = 29
+// mark is the entry that says where the log ends.
+func (t tail) mark() *raft.Log {
+	return &raft.Log{Index: markIndex, Data: seal(keyTail, t.encode())}
+}
 
-func encodeEntry(l *raft.Log, prev uint32) []byte {
-	b := make([]byte, 4, entryHead+len(l.Extensions)+len(l.Data))
-	b = binary.BigEndian.AppendUint32(b, prev)
-	b = append(b, byte(l.Type))
-	b = binary.BigEndian.AppendUint64(b, l.Term)
+// chainSize is what an entry carries behind its extensions: the checksum of the
+// entry before, and its own, which covers that one.
+const chainSize = 8
+
+// chain gives a copy of an entry with the two checksums.
+func chain(l *raft.Log, prev uint32) *raft.Log {
+	c := *l
+	ext := binary.BigEndian.AppendUint32(bytes.Clone(l.Extensions), prev)
+	c.Extensions = binary.BigEndian.AppendUint32(ext, sumOfEntry(&c, ext))
+	return &c
+}
+
+func sumOfChained(l *raft.Log) uint32 {
+	return binary.BigEndian.Uint32(l.Extensions[len(l.Extensions)-4:])
+}
+
+// sumOfEntry covers all of an entry; ext is its extensions with the checksum of the
+// entry before.
+func sumOfEntry(l *raft.Log, ext []byte) uint32 {
 	at := int64(0)
 	if !l.AppendedAt.IsZero() {
 		at = l.AppendedAt.UnixNano()
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(at))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(l.Extensions)))
-	b = append(append(b, l.Extensions...), l.Data...)
-	binary.BigEndian.PutUint32(b, sumOf(key(l.Index), b[4:]))
-	return b
+	head := append(key(l.Index), byte(l.Type))
+	head = binary.BigEndian.AppendUint64(head, l.Term)
+	head = binary.BigEndian.AppendUint64(head, uint64(at))
+	return sumOf(binary.BigEndian.AppendUint32(head, uint32(len(ext))), ext, l.Data)
 }
 
-// decodeEntry fills l and gives the checksum of the entry before.
-func decodeEntry(index uint64, b []byte, l *raft.Log) (prev uint32, err error) {
-	if len(b) < entryHead || binary.BigEndian.Uint32(b) != sumOf(key(index), b[4:]) {
-		return 0, fmt.Errorf("%w: the checksum of entry %d is wrong", errDamaged, index)
+// unchain takes the checksums off a stored entry, verifies them, and gives that of
+// the entry before and its own.
+func unchain(index uint64, l *raft.Log) (prev, sum uint32, err error) {
+	n := len(l.Extensions) - chainSize
+	if n < 0 || l.Index != index || sumOfChained(l) != sumOfEntry(l, l.Extensions[:n+4]) {
+		return 0, 0, fmt.Errorf("%w: the checksum of entry %d is wrong", errDamaged, index)
 	}
-	ext := int(binary.BigEndian.Uint32(b[25:]))
-	if ext > len(b)-entryHead {
-		return 0, fmt.Errorf("%w: entry %d is cut short", errDamaged, index)
+	prev, sum = binary.BigEndian.Uint32(l.Extensions[n:]), sumOfChained(l)
+	if l.Extensions = l.Extensions[:n:n]; n == 0 {
+		l.Extensions = nil
 	}
-	*l = raft.Log{Index: index, Type: raft.LogType(b[8]), Term: binary.BigEndian.Uint64(b[9:])}
-	if at := int64(binary.BigEndian.Uint64(b[17:])); at != 0 {
-		l.AppendedAt = time.Unix(0, at)
+	return prev, sum, nil
+}
+
+// decodeEntry reads what raft-boltdb wrote of an entry.
+func decodeEntry(val []byte, l *raft.Log) error {
+	if err := codec.NewDecoderBytes(val, &codec.MsgpackHandle{}).Decode(l); err != nil {
+		return fmt.Errorf("%w: an entry cannot be decoded (%v)", errDamaged, err)
 	}
-	body := append([]byte(nil), b[entryHead:]...)
-	if ext > 0 {
-		l.Extensions = body[:ext:ext]
-	}
-	l.Data = body[ext:]
-	return binary.BigEndian.Uint32(b[4:]), nil
+	return nil
 }

@@ -2,7 +2,7 @@
 // vote and its snapshots. It decides when a disk can no longer be trusted, and
 // then ends the process.
 //
-// On disk it is one bbolt file, DIR/raft.db, and raft's file snapshots in
+// On disk it is raft-boltdb's file, DIR/raft.db, and raft's file snapshots in
 // DIR/snapshots, of which the last two are kept. In memory (Mem) it is the same
 // Store on a map, for simulations.
 //
@@ -17,11 +17,12 @@
 //     and that candidate then gets a second vote without any check of its log.
 //     Upstream's two keys are read where ours is missing or older.
 //   - What is read is what was written, or the node does not run. Entries carry a
-//     CRC-32C, chained to the entry before; values carry one; the end of the chain
-//     is in the page that bolt's checksummed meta page points to. Open reads the
-//     whole file by itself before bolt does (verify.go), because bolt checksums
-//     only its meta pages, and goes back by one write if one of those is damaged.
-//     Any flipped bit, and any cut, is refused or changes nothing that is read.
+//     CRC-32C in their extensions, chained to the entry before; values carry one; a
+//     mark behind the last entry, written in the same transaction, has the end of
+//     the chain. Open reads the whole file by itself before bolt does (verify.go),
+//     because bolt checksums only its meta pages, and goes back by one write if one of
+//     those is damaged. Any flipped bit, and any cut, is refused or changes nothing
+//     that is read.
 //   - Snapshots end with a SHA-256 of their description and their data, checked
 //     whenever one is opened. The newest is named in raft.db: if it is gone or
 //     damaged, Open fails, where raft would take the older one, or none, and forget.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 )
 
 // Mem is a simulated disk: it survives the crash of the node that uses it.
@@ -247,7 +248,7 @@ func (b *memBase) Get(key []byte) ([]byte, error) {
 	defer b.mu.RUnlock()
 	val, ok := b.kv[string(key)]
 	if !ok {
-		return nil, errKeyNotFound
+		return nil, raftboltdb.ErrKeyNotFound
 	}
 	return bytes.Clone(val), nil
 }

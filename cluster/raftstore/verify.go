@@ -116,16 +116,15 @@ func verify(r io.ReaderAt) (has contentsOf, err error) {
 	switch {
 	case len(buckets) == 0:
 		return has, nil // made, never used
-	case buckets["logs"] != nil && buckets["conf"] != nil && len(buckets) == 2:
-		return contentsOf{old: true}, nil
 	case conf == nil || log == nil || len(buckets) != 2:
 		return has, damaged("its buckets are not the known ones")
 	}
 	has.made = true
-	if has.conf, err = v.conf(conf); err != nil {
+	if err := v.log(log, &has); err != nil || has.old {
 		return has, err
 	}
-	return has, v.log(log, &has)
+	has.conf, err = v.conf(conf)
+	return has, err
 }
 
 // meta gives the root page of the newest transaction. Bolt would go back to the
@@ -296,40 +295,76 @@ func (v *verifier) conf(head []byte) (map[string][]byte, error) {
 }
 
 // log reads logBucket: every entry with its checksum, each chained to the one
-// before, from and to where the tail says.
-func (v *verifier) log(head []byte, has *contentsOf) (err error) {
-	if val, ok := has.conf[keyTail]; ok {
-		if has.at, err = decodeTail(val); err != nil {
-			return err
-		}
-	}
-	var got tail
-	if err := v.bucket(head, false, func(k, val []byte, bucket bool) error {
-		if bucket || len(k) != 8 {
-			return damaged("the log has a key %q", k)
-		}
-		var l raft.Log
-		index := binary.BigEndian.Uint64(k)
-		prev, err := decodeEntry(index, val, &l)
-		switch {
-		case err != nil:
-			return err
-		case got.first == 0:
-			got.first = index
-		case index != got.last+1:
-			if has.gaps = append(has.gaps, index); prev != 0 {
-				return damaged("entry %d is missing", index-1)
-			}
-		case prev != got.sum:
-			return damaged("entry %d does not follow entry %d", index, got.last)
-		}
-		got.last, got.sum = index, binary.BigEndian.Uint32(val)
-		return nil
-	}); err != nil {
+// before, at least from and to where the mark says.
+func (v *verifier) log(head []byte, has *contentsOf) error {
+	w := chainWalk{has: has}
+	if err := v.bucket(head, false, w.visit); err != nil {
 		return err
 	}
-	if got != has.at {
-		return damaged("the log has entries %d to %d, not %d to %d as it should", got.first, got.last, has.at.first, has.at.last)
+	got, mark := w.got, w.mark
+	switch {
+	case !w.marked && w.plain == 0 && got.first == 0:
+		return nil // never used
+	case !w.marked && got.first == 0:
+		has.old = true
+		return nil
+	case !w.marked:
+		return damaged("the log has no mark of its end")
+	case w.plain > 0:
+		return damaged("the checksum of entry %d is missing", w.plain)
+	case mark.first > 0 && got.first > mark.first, got.last < mark.last, got.last == mark.last && got.sum != mark.sum:
+		return damaged("the log has entries %d to %d, not %d to %d as it should", got.first, got.last, mark.first, mark.last)
 	}
+	has.at = got
+	return nil
+}
+
+// chainWalk follows the entries of a log; the mark comes last.
+type chainWalk struct {
+	has       *contentsOf
+	got, mark tail
+	marked    bool
+	plain     uint64 // an entry without checksums
+}
+
+func (w *chainWalk) visit(k, val []byte, bucket bool) error {
+	if bucket || len(k) != 8 {
+		return damaged("the log has a key %q", k)
+	}
+	var l raft.Log
+	if err := decodeEntry(val, &l); err != nil {
+		return err
+	}
+	index := binary.BigEndian.Uint64(k)
+	if index == markIndex {
+		w.marked = true
+		text, err := unseal(keyTail, l.Data)
+		if err == nil {
+			w.mark, err = decodeTail(text)
+		}
+		return err
+	}
+	if len(l.Extensions) == 0 && w.got.first == 0 {
+		w.plain = index
+		return nil
+	}
+	return w.entry(index, &l)
+}
+
+func (w *chainWalk) entry(index uint64, l *raft.Log) error {
+	prev, sum, err := unchain(index, l)
+	switch {
+	case err != nil:
+		return err
+	case w.got.first == 0:
+		w.got.first = index
+	case index != w.got.last+1:
+		if w.has.gaps = append(w.has.gaps, index); prev != 0 {
+			return damaged("entry %d is missing", index-1)
+		}
+	case prev != w.got.sum:
+		return damaged("entry %d does not follow entry %d", index, w.got.last)
+	}
+	w.got.last, w.got.sum = index, sum
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+
 	"github.com/selfware/selfware/internal/bug"
 )
 
@@ -88,4 +90,4 @@ func (g *guard) lastVote() (term uint64, cand []byte, err error) {
 }
 
 // notFound is how raft itself tells a missing key from a failed read.
-func notFound(err error) bool { return err.Error() == errKeyNotFound.Error() }
+func notFound(err error) bool { return err.Error() == raftboltdb.ErrKeyNotFound.Error() }

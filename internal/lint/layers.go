@@ -88,6 +88,7 @@ const seeded = "internal/bug"
 var strangers = map[string][]string{
 	"github.com/hashicorp/raft":           {"cluster", "cluster/*", "node", "bench", "internal/*", "jepsen-lite/offline"},
 	"github.com/hashicorp/raft-boltdb/v2": {"cluster", "cluster/*", "bench", "internal/*"},
+	"github.com/hashicorp/go-msgpack/v2":  {"cluster/raftstore"},
 	"go.etcd.io/bbolt":                    {"cluster", "cluster/*", "bench", "internal/*"},
 	"github.com/hashicorp/go-hclog":       {"cluster", "cluster/*", "bench", "internal/*"},
 	"github.com/hashicorp/memberlist":     {"gossip", "bench", "internal/*"},
