@@ -101,7 +101,7 @@ jepsen: build $(JEPSEN)
 
 # The tests' test: each seeded bug must be caught by its checker.
 bugs:
-	$(BUGS) $(if $(filter 0,$(N)),-markdown docs/bugs.md,-n $(N))
+	$(BUGS) $(if $(filter 0,$(N)),-seeds 6 -markdown docs/bugs.md,-n $(N))
 
 # Many seeds of the simulation, the large scopes of the lease's model, all seeded
 # bugs, and every fault on real nodes, for as long as they take.

@@ -3,6 +3,7 @@ package agent
 import (
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -57,7 +58,7 @@ func planAlone(c *child, now time.Time) (acts []action, wake time.Time) {
 		return nil, wake // a leader may have moved the child
 	}
 	backoff, _, wait := o.local.Next(l.alone.ages(now), l.alone.row, now.Sub(o.since))
-	if wait > 0 {
+	if wait > 0 && !bug.On("alone-without-budget") {
 		return nil, now.Add(wait)
 	}
 	if due := l.endedAt.Add(backoff); now.Before(due) {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // This file is what a node may decide without the log: restarts that it is lent
@@ -109,7 +111,7 @@ type tally struct {
 // siblings, and an exclusive child needs the lease.
 func (n *node) lendable() bool {
 	return n.worker() && n.parent != nil && n.parent.strategy == OneForOne && n.spec.RestartType != Temporary &&
-		!n.exclusive && !n.life.Exclusive
+		(!n.exclusive && !n.life.Exclusive || bug.On("exclusive-restarts-alone"))
 }
 
 // share is what the node of n's life is lent: half of what is not lent already.
@@ -144,7 +146,7 @@ func (n *node) lent() *LocalBudget {
 // window.
 func (t *Tree) holdBack(n *node, host string, gone bool) {
 	share := n.share()
-	if share == 0 {
+	if share == 0 || bug.On("loan-forgotten") {
 		return
 	}
 	l := loan{Node: host, Share: share}

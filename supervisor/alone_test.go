@@ -315,6 +315,17 @@ func (s *sea) obeyed(n *isle) {
 	}
 }
 
+// TestExclusiveIsLentNothing: a node that is cut off must not begin another process
+// of an exclusive child: its lease runs out, and others may have begun one (P13).
+func TestExclusiveIsLentNothing(t *testing.T) {
+	r := started(t, "shop one_for_one max=6 in=60s\n  plain\n  sole exclusive")
+	for _, o := range r.tree.Orders("n1") {
+		if lent := o.Local != nil; lent != (o.Path == "shop/plain") {
+			t.Errorf("%s is lent restarts: %v", o.Path, lent)
+		}
+	}
+}
+
 func TestLocalBudget(t *testing.T) {
 	ages := func(seconds ...int) (all []time.Duration) {
 		for _, s := range seconds {

@@ -10,5 +10,9 @@
 // without a bug, and with it fail, by its own name, within the bug's budget. It
 // exits 0 if all were caught, 1 if not, 2 if it could not hunt.
 //
+// -seeds N runs N seeds of the simulation against each bug as well, and notes what
+// the simulation says, if it notices. It is the second line: it need not catch every
+// bug, since some are out of its sight (disks, processes, the API).
+//
 // -markdown FILE writes the table; it needs all bugs.
 package main

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -18,6 +20,8 @@ type result struct {
 	took   time.Duration
 	err    error // the checker says nothing: it fails without the bug too, or cannot run
 	output string
+	// simulated is what the simulation says; empty: it noticed nothing, or was not asked.
+	simulated string
 }
 
 // lab builds and runs test binaries.
@@ -25,6 +29,7 @@ type lab struct {
 	dir   string
 	built map[string]error // by package
 	clean map[string]error // by package and test: without any bug
+	seeds int              // of the simulation, for each bug
 }
 
 func newLab() (*lab, error) {
@@ -42,6 +47,10 @@ func (l *lab) huntAll(chosen []bug) []result {
 	var results []result
 	for _, b := range chosen {
 		r := l.hunt(b)
+		if l.seeds > 0 && r.err == nil {
+			r.simulated = l.simulate(b)
+			fmt.Printf("%-34s simulated: %s\n", b.name, cmp.Or(r.simulated, "nothing"))
+		}
 		results = append(results, r)
 		switch {
 		case r.err != nil:
@@ -79,6 +88,27 @@ func (l *lab) hunt(b bug) result {
 	r.output, r.took = out, took
 	r.caught = err != nil && b.blamed(out)
 	return r
+}
+
+// broken finds the promise that the simulation says is broken.
+var broken = regexp.MustCompile(`(P\d+[a-z]?): `)
+
+// simulate runs the simulation against a bug and tells which promise it finds broken.
+func (l *lab) simulate(b bug) string {
+	whole := bug{name: b.name, pkg: "internal/simtest", test: "TestSim", budget: 2 * time.Minute,
+		env: []string{fmt.Sprintf("SELFWARE_SEEDS=%d", l.seeds), "SELFWARE_SHRINK=0"}}
+	if err := l.build(whole.pkg); err != nil {
+		return ""
+	}
+	out, took, err := l.run(whole, b.name, whole.limit())
+	if err == nil {
+		return ""
+	}
+	what := "fails"
+	if m := broken.FindStringSubmatch(out); m != nil {
+		what = m[1]
+	}
+	return fmt.Sprintf("%s in %.0f s", what, took.Seconds())
 }
 
 // build makes the test binary of a package, with the bugs in it.

@@ -54,6 +54,8 @@ var bugs = []bug{
 	{name: "dedupe-off", promise: "P7", what: "an exit of a former life counts for the present one", pkg: "supervisor", test: "TestScripts"},
 	{name: "node-lost-charges", promise: "P10", what: "the loss of a node spends the crash budget", pkg: "supervisor", test: "TestScripts"},
 	{name: "start-before-fence", promise: "P13", what: "exclusive lives move while their node's lease may hold", pkg: "supervisor", test: "TestScripts"},
+	{name: "loan-forgotten", promise: "P3", what: "what a lost node was lent is spent again elsewhere", pkg: "supervisor", test: "TestScripts"},
+	{name: "exclusive-restarts-alone", promise: "P13", what: "nodes are lent restarts of exclusive children", pkg: "supervisor", test: "TestExclusiveIsLentNothing"},
 
 	{name: "snapshot-forgets-window", promise: "P3", what: "a restored tree has empty windows", pkg: "fsm", test: "TestWindowSurvivesRestore"},
 	{name: "wall-clock-window", promise: "P3", what: "windows go by the leader's wall clock", pkg: "fsm", test: "TestClock"},
@@ -87,6 +89,7 @@ var bugs = []bug{
 	{name: "verify-before-receipt", promise: "P13", what: "a verification under way proves a later renewal", pkg: "cluster", test: "TestRenewalWaitsForItsOwnProof"},
 	{name: "grant-while-condemning", promise: "P13", what: "a node is granted while its fencing is under way", pkg: "cluster", test: "TestGrantIsRefused"},
 	{name: "grant-outlives-session", promise: "P13", what: "a renewal of a former session is granted", pkg: "cluster", test: "TestGrantIsRefused"},
+	{name: "brake-off", promise: "P16", what: "all moves after a mass failure go at once", pkg: "cluster", test: "TestPacedMoves"},
 
 	{name: "exclusive-starts-without-lease", promise: "P13", what: "an agent begins an exclusive life without a lease", pkg: "agent", test: "TestExclusiveLifeWaitsForTheLease"},
 	{name: "trust-from-receipt", promise: "P13", what: "the lease counts from the grant's arrival", pkg: "agent", test: "TestGrantCountsFromItsRenewal"},
@@ -95,6 +98,7 @@ var bugs = []bug{
 	{name: "outdated-orders-obeyed", promise: "P12", what: "orders older than those seen are obeyed", pkg: "agent", test: "TestStaleAndRepeatedDownsAreIgnored"},
 	{name: "adopt-forgets", promise: "P13", what: "a new agent does not know the lives it found", pkg: "agent", test: "TestAdoption"},
 	{name: "events-lost-with-session", promise: "P5", what: "events not acknowledged are not sent again", pkg: "agent", test: "TestUnacknowledgedEventsComeAgain"},
+	{name: "alone-without-budget", promise: "P3", what: "a node alone restarts beyond what it was lent", pkg: "agent", test: "TestPlanAlone"},
 
 	{name: "keeper-ignores-deadline", promise: "P13", what: "the keeper does not kill at the deadline", pkg: "runner", test: "TestExclusiveWithoutAgent"},
 	{name: "keeper-starts-expired", promise: "P13", what: "the keeper begins an exclusive life after the deadline", pkg: "runner", test: "TestExclusive"},

@@ -16,6 +16,7 @@ func main() {
 	n := flag.Int("n", 0, "how many, at random; 0: all")
 	seed := flag.Uint64("seed", 0, "chooses which; 0: draws one")
 	markdown := flag.String("markdown", "", "write the table to this file")
+	seeds := flag.Int("seeds", 0, "seeds of the simulation for each bug as well")
 	flag.Parse()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano()) % 1e6
@@ -36,6 +37,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
+	lab.seeds = *seeds
 	results := lab.huntAll(chosen)
 	lab.close()
 	if *markdown != "" {
