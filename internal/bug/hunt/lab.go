@@ -98,7 +98,7 @@ func (l *lab) simulate(b bug) string {
 	whole := bug{name: b.name, pkg: "internal/simtest", test: "TestSim", budget: 2 * time.Minute,
 		env: []string{fmt.Sprintf("SELFWARE_SEEDS=%d", l.seeds), "SELFWARE_SHRINK=0"}}
 	if err := l.build(whole.pkg); err != nil {
-		return ""
+		return "cannot be built"
 	}
 	out, took, err := l.run(whole, b.name, whole.limit())
 	if err == nil {
