@@ -25,6 +25,10 @@ func TestCompose(t *testing.T) {
 	d.must(5*time.Minute, "scripts/build-base-images.sh")
 	d.must(15*time.Minute, d.compose("build", "node1")...) // the others have the same image
 
+	if os.Getuid() == 0 { // it enters the networks of its containers
+		t.Logf("chaos-disk-full:\n%s", d.must(5*time.Minute, "scripts/chaos-disk-full.sh", "--no-build", "--seed", "1"))
+	}
+
 	began := time.Now()
 	d.must(time.Minute, d.compose("up", "-d")...)
 	d.healthy()

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,10 @@ func TestCounters(t *testing.T) {
 // TestCompose: containers of the project's own docker-compose.yml can be cut,
 // killed, frozen, and run out of disk.
 func TestCompose(t *testing.T) {
+	image := (&composed{}).image()
+	if exec.Command("docker", "image", "inspect", image).Run() != nil {
+		t.Skipf("no image %s: docker-compose build makes it", image)
+	}
 	l := start(t, Config{Backend: "compose"})
 	leader, err := Leader(t.Context(), l)
 	must(t, err)
