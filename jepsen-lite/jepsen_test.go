@@ -35,16 +35,16 @@ func TestRuns(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build the node: %v\n%s", err, out)
 	}
-	runs := []struct{ workload, nemesis, profile string }{
-		{"exclusive", "kill-leader,pause-agent,partition-halves", "lan"},
-		{"register", "partition-majority,pause-leader,partition-raft,pause-strobe", "fast"},
-		{"storm", "kill-leader,kill-agent,disk-error-fsync,disk-full", "fast"},
-		{"fenced", "freeze-node,partition-one,partition-leader,pause-keeper", "fast"},
+	runs := []struct{ name, workload, nemesis, profile string }{
+		{"exclusive", "exclusive", "kill-leader,pause-agent,partition-halves", "lan"},
+		{"register", "register", "partition-majority,pause-leader,partition-raft,pause-strobe", "fast"},
+		{"storm", "storm", "kill-leader,kill-agent,disk-error-fsync,disk-full", "fast"},
+		{"etcd-lock-pause", "fenced", "freeze-node,partition-one,partition-leader,pause-keeper", "fast"},
 	}
 	two := make(chan struct{}, 2)
 	t.Run("all", func(t *testing.T) {
 		for i, r := range runs {
-			t.Run(r.workload, func(t *testing.T) {
+			t.Run(r.name, func(t *testing.T) {
 				t.Parallel()
 				two <- struct{}{}
 				defer func() { <-two }()

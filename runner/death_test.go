@@ -147,6 +147,10 @@ func TestLeftoversAreKilled(t *testing.T) {
 // TestLeftoversAreNeverKilledByPidAlone leaves a record behind that names a
 // process of somebody else: only the exact start time and boot may kill it.
 func TestLeftoversAreNeverKilledByPidAlone(t *testing.T) {
+	t.Run("nomad24265-pid-reuse", pidReuse)
+}
+
+func pidReuse(t *testing.T) {
 	boot, err := leftover.BootID()
 	if err != nil {
 		t.Fatal(err)
