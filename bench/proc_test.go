@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/selfware/selfware/keeper"
 	"github.com/selfware/selfware/node"
 	"github.com/selfware/selfware/runner"
 )
@@ -19,22 +22,44 @@ import (
 // The test binary plays the parts that selfware-node has in a benchmark.
 func TestMain(m *testing.M) {
 	runner.MaybeExec()
-	if len(os.Args) < 3 || (os.Args[1] != hidden && os.Args[1] != "run") {
+	parts := map[string]func() (int, error){hidden: part, "run": keep, "agent": serve}
+	if len(os.Args) < 3 || parts[os.Args[1]] == nil {
 		os.Exit(m.Run())
 	}
-	err := error(nil)
-	if os.Args[1] == hidden {
-		err = Part(os.Args[2:])
-	} else if n, openErr := node.Open(os.Args[3], node.Config{}); openErr != nil {
-		err = openErr
-	} else {
-		err = n.Run(context.Background())
-	}
+	code, err := parts[os.Args[1]]()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		code = 1
 	}
-	os.Exit(0)
+	os.Exit(code)
+}
+
+func init() { runtime.LockOSThread() } // a keeper runs on the main thread
+
+func part() (int, error) { return 0, Part(os.Args[2:]) }
+
+// keep is a node: its keeper, which starts this binary again as its agent.
+func keep() (int, error) {
+	dir := os.Args[3]
+	return keeper.Run(context.Background(), keeper.Config{
+		Dir: dir, Agent: []string{os.Args[0], "agent", "--data", dir}, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+func serve() (int, error) {
+	fd, ok := keeper.Connection()
+	if !ok {
+		return 0, errors.New("an agent without a keeper")
+	}
+	k, err := runner.Attach(fd)
+	if err != nil {
+		return 0, err
+	}
+	n, err := node.Open(os.Args[3], node.Config{Keeper: k})
+	if err != nil {
+		return 0, err
+	}
+	return 0, n.Run(context.Background())
 }
 
 func testLab(t *testing.T) *lab {

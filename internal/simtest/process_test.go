@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/raft"
 
 	"github.com/selfware/selfware/agent"
 	"github.com/selfware/selfware/cluster"
@@ -60,6 +62,7 @@ func (p *process) open() error {
 	if err != nil {
 		return err
 	}
+	store.StableStore = mortal{store.StableStore, p}
 	lis, err := p.host.Listen(clusterAt)
 	if err != nil {
 		return err
@@ -109,6 +112,26 @@ func (p *process) fatal(err error) {
 	p.m.s.notef("%s ends itself: %v", p.m.name, err)
 	p.m.s.count(func(c *faultCounts) { c.disks++ })
 	p.die()
+}
+
+// mortal is a stable store whose process may have died of it. Raft panics when its
+// term cannot be saved, since nobody should go on then; here nobody does.
+type mortal struct {
+	raft.StableStore
+	p *process
+}
+
+// Set implements raft.StableStore.
+func (m mortal) Set(k, v []byte) error { return m.last(m.StableStore.Set(k, v)) }
+
+// SetUint64 implements raft.StableStore.
+func (m mortal) SetUint64(k []byte, v uint64) error { return m.last(m.StableStore.SetUint64(k, v)) }
+
+func (m mortal) last(err error) error {
+	if err != nil && m.p.dead.Load() {
+		runtime.Goexit()
+	}
+	return err
 }
 
 // run starts all parts. Each ends when the process does; sim.end waits.
