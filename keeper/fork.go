@@ -23,6 +23,7 @@ func (k *Keeper) fork(m *wire.Message) {
 		closeAll(m.FDs)
 		k.lives.lock()
 		defer k.lives.mu.Unlock()
+		k.lives.expect(false)
 		k.lives.tell(&wire.Message{Op: wire.Failed, Key: m.Key, Number: int64(refused), Fenced: refused == unix.EKEYEXPIRED})
 	}
 }
@@ -43,7 +44,15 @@ func (k *Keeper) refuse(m *wire.Message) syscall.Errno {
 	case m.Exclusive && !k.lives.mayRun():
 		return unix.EKEYEXPIRED
 	}
+	k.lives.expect(m.Exclusive)
 	return 0
+}
+
+// late tells whether the moment of the life that is being forked has come.
+func (k *Keeper) late() bool {
+	k.lives.lock()
+	defer k.lives.mu.Unlock()
+	return k.lives.unborn.doomed
 }
 
 func (k *Keeper) spawn(m *wire.Message) syscall.Errno {
@@ -67,6 +76,9 @@ func (k *Keeper) spawn(m *wire.Message) syscall.Errno {
 	}
 	if err != nil && dir >= 0 { // a sandbox without clone3, perhaps
 		k.groups.give(group)
+		if k.late() {
+			return unix.EKEYEXPIRED
+		}
 		attr.Sys.UseCgroupFD, group = false, ""
 		pid, err = forkExec(s, &attr)
 	}
@@ -97,10 +109,11 @@ func (k *Keeper) register(m *wire.Message, pid int, group string) {
 	closeAll(m.FDs[:m.Spec.Keep])
 	k.lives.lock()
 	k.lives.add(c)
-	if c.exclusive && !k.lives.mayRun() { // its time ended while it was being forked
+	if c.exclusive && (k.lives.unborn.doomed || !k.lives.mayRun()) { // its time ended while it was being forked
 		c.fenced = true
 		c.kill()
 	}
+	k.lives.expect(false)
 	k.lives.tell(&wire.Message{Op: wire.Spawned, Key: c.key, PID: pid, Start: c.start})
 	k.lives.mu.Unlock()
 	k.record.Born(pid, stat.Start)

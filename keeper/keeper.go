@@ -76,7 +76,10 @@ type Keeper struct {
 	threads sync.WaitGroup
 	// forking is held from fork until the child is known, so that the reaper does
 	// not take it for an orphan.
-	forking  sync.Mutex
+	forking sync.Mutex
+	// burying is held while a status is taken, and while it is handed to another
+	// binary which have been.
+	burying  sync.Mutex
 	work     []*wire.Message // under lives.mu
 	requests chan *request
 
@@ -91,6 +94,7 @@ type Keeper struct {
 	due     *time.Timer // for the next agent, or for the end of patience
 	ending  bool
 	upgrade *request
+	heap    heap
 }
 
 // Run keeps the processes of a node until it has ended in peace, or ctx ends,
@@ -157,6 +161,7 @@ func open(c Config) (*Keeper, error) {
 
 // run is the main thread.
 func (k *Keeper) run(ctx context.Context) int {
+	k.heap.own()
 	k.threads.Go(k.reapAll)
 	k.threads.Go(k.lives.watch)
 	k.note("keeper.pid", os.Getpid())
@@ -164,14 +169,18 @@ func (k *Keeper) run(ctx context.Context) int {
 		k.openDoor()
 	}
 	asked := ctx.Done()
+	look := time.NewTicker(heapAge)
+	defer look.Stop()
 	for {
 		k.doWork()
+		k.heap.collect()
 		if code, over := k.tend(); over {
 			k.finish()
 			return code
 		}
 		select {
 		case <-k.wake:
+		case <-look.C:
 		case <-k.due.C:
 			k.onTime()
 		case r := <-k.requests:

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -45,9 +46,10 @@ type lives struct {
 	notes  int           // bytes
 	stored map[string]int
 	until  time.Duration // of Hold; 0 = never said
-	died   []*life       // ended, and not recorded as such
-	link   *wire.Conn    // nil without an agent
-	agent  int           // its pid; 0 = none
+	unborn unborn
+	died   []*life    // ended, and not recorded as such
+	link   *wire.Conn // nil without an agent
+	agent  int        // its pid; 0 = none
 	over   *unix.WaitStatus
 	ran    bool // the agent has said Running
 	ever   bool // some agent has
@@ -95,6 +97,9 @@ func (l *lives) fence() {
 	for _, c := range now {
 		killCgroup(c.group)
 	}
+	if l.unborn.expected && !l.killUnborn() {
+		l.alarm(bootTime() + unbornStep)
+	}
 }
 
 // mayRun tells whether an exclusive life may. Under mu.
@@ -105,15 +110,21 @@ func (l *lives) mayRun() bool {
 // hold takes a new deadline, be it later or earlier. Under mu.
 func (l *lives) hold(until time.Duration) {
 	l.until = max(until, 1)
-	at := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(l.until))}
-	if err := unix.TimerfdSettime(l.timer, unix.TFD_TIMER_ABSTIME, &at, nil); err != nil || bootTime() >= l.until {
+	if err := l.alarm(l.until); err != nil || bootTime() >= l.until {
 		l.fence() // without a timer nothing exclusive may go on
 	}
+}
+
+// alarm has watch look at a moment. Under mu.
+func (l *lives) alarm(moment time.Duration) error {
+	at := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(moment))}
+	return unix.TimerfdSettime(l.timer, unix.TFD_TIMER_ABSTIME, &at, nil)
 }
 
 // watch sleeps until the deadline, again and again, and kills. It has a thread of
 // its own, which goes before others where that is allowed.
 func (l *lives) watch() {
+	runtime.LockOSThread()
 	unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20)
 	var b [8]byte
 	for {

@@ -171,6 +171,18 @@ func (a *agent) begin(what string) {
 		for i := range n {
 			a.sleeper(strconv.Itoa(i))
 		}
+	case "leased":
+		if len(a.lives) == 0 {
+			a.send(&wire.Message{Op: wire.Hold, Number: int64(bootTime() + 1500*time.Millisecond)})
+			a.spawn(name, true, "/bin/sleep", "1000")
+		}
+	case "stuck":
+		a.send(&wire.Message{Op: wire.Hold, Number: int64(bootTime() + 1500*time.Millisecond)})
+		a.spawn("before", true, "/bin/sleep", "1000")
+		a.spawn(name, true, filepath.Join(a.dir, name), "1000")
+		for range 200 { // garbage for the keeper
+			a.send(&wire.Message{Op: wire.Note, Key: "before", Note: make([]byte, wire.MaxNote)})
+		}
 	case "daemon":
 		helper := filepath.Join(a.dir, "helper")
 		a.spawn("daemon", false, "/bin/sh", "-c", "setsid env -i /bin/sh -c 'echo $$ > "+helper+"; exec /bin/sleep 1000' & while :; do read x < "+helper+" && break; done; exec sleep 1000")

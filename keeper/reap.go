@@ -34,6 +34,8 @@ func (k *Keeper) reapAll() {
 
 // reap takes the exit status of a process that has ended.
 func (k *Keeper) reap(pid int) {
+	k.burying.Lock()
+	defer k.burying.Unlock()
 	k.lives.lock()
 	known := k.knows(pid)
 	if known {

@@ -240,10 +240,14 @@ func (k *Keeper) become(r *request) error {
 	}
 	out := os.NewFile(uintptr(memory), "state")
 	defer out.Close()
-	// Held until the other binary runs: nobody is reaped whose status is not in the state.
+	// Held until the other binary runs: nobody is reaped whose status is not in the
+	// state. lives.mu is not: if the binary's file hangs, deadlines must not.
+	k.burying.Lock()
+	defer k.burying.Unlock()
 	k.lives.lock()
-	defer k.lives.mu.Unlock()
+	k.lives.link = nil // what a dead agent still has to say would not be in the state
 	s := k.state(int(file.Fd()))
+	k.lives.mu.Unlock()
 	if err := json.NewEncoder(out).Encode(s); err != nil {
 		return err
 	}

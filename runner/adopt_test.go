@@ -350,6 +350,31 @@ func TestExclusiveWithoutAgent(t *testing.T) {
 	}
 }
 
+// TestRegressionProbeOutlivesTheMoment: an exec probe acts for its child, and ended
+// with it only if there was a runner to end it.
+func TestRegressionProbeOutlivesTheMoment(t *testing.T) {
+	h := newHeirs(t, 2)
+	g := h.next()
+	g.Hold(bootTime() + time.Hour)
+	x, note := exclusive("x"), filepath.Join(t.TempDir(), "pid")
+	x.Probe = &Probe{Exec: []string{"sh", "-c", "echo $$ > " + note + ".new; mv " + note + ".new " + note + "; exec sleep 1000"}, Timeout: time.Hour, StartTimeout: time.Hour}
+	g.start(x)
+	var pid int
+	eventually(t, "it is probed", func() bool {
+		text, err := os.ReadFile(note)
+		if err == nil {
+			pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		return err == nil
+	})
+	g.Hold(bootTime() + 200*time.Millisecond)
+	h.crash(g)
+	eventually(t, "the probe is killed", func() bool { return !running(pid) })
+	if e := h.next().wait("x", Exited); !e.Fenced {
+		t.Errorf("got %+v", e)
+	}
+}
+
 // TestSleepingKeeperKillsFirst: a keeper that stood still kills what is overdue
 // before it takes any order, be it one that came in time.
 func TestSleepingKeeperKillsFirst(t *testing.T) {

@@ -138,7 +138,7 @@ func probeSpec(s *Spec) *Spec {
 	if s.Probe == nil {
 		return nil
 	}
-	p := &Spec{Key: s.Key, Name: s.Name, Probe: s.Probe, MinUptime: s.MinUptime}
+	p := &Spec{Key: s.Key, Name: s.Name, Probe: s.Probe, MinUptime: s.MinUptime, Exclusive: s.Exclusive}
 	if len(s.Probe.Exec) > 0 {
 		p.Env, p.EnvFile, p.Dir, p.User, p.Group = s.Env, s.EnvFile, s.Dir, s.User, s.Group
 	}

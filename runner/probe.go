@@ -133,7 +133,10 @@ func (r *Runner) probeExec(ctx context.Context, s *Spec) error {
 	ended := make(chan Event, 1)
 	probe := &life{
 		key: probeMark + s.Key, name: s.Name, onEnd: func(e Event) { ended <- e },
-		spec: &Spec{Name: s.Name, Argv: s.Probe.Exec, Env: s.Env, EnvFile: s.EnvFile, Dir: s.Dir, User: s.User, Group: s.Group},
+		spec: &Spec{
+			Name: s.Name, Argv: s.Probe.Exec, Env: s.Env, EnvFile: s.EnvFile, Dir: s.Dir, User: s.User, Group: s.Group,
+			Exclusive: s.Exclusive, // what acts for a child ends with it, whoever sleeps
+		},
 	}
 	if err := r.enqueue(probe); err != nil {
 		return err

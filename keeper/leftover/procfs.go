@@ -14,6 +14,7 @@ import (
 // Stat is what we use of /proc/PID/stat.
 type Stat struct {
 	State   byte // R, S, D, Z, ...
+	Parent  int
 	Group   int
 	Session int
 	Start   uint64 // clock ticks since boot: with the pid and the boot id it names a process for ever
@@ -50,10 +51,11 @@ func parseStat(line []byte) (Stat, error) {
 		return Stat{}, fmt.Errorf("cannot read stat line %q: too short", line)
 	}
 	s := Stat{State: f[0][0]}
-	var errs [3]error
+	var errs [4]error
 	s.Group, errs[0] = strconv.Atoi(f[2])
 	s.Session, errs[1] = strconv.Atoi(f[3])
 	s.Start, errs[2] = strconv.ParseUint(f[19], 10, 64)
+	s.Parent, errs[3] = strconv.Atoi(f[1])
 	return s, errors.Join(errs[:]...)
 }
 
