@@ -37,7 +37,7 @@ N ?= 0
 BUGS = $(GO) run ./internal/bug/hunt -seed $(SEED)
 
 # The simulation prints its figures, so it runs by itself.
-REST = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/internal/simtest$$')
+REST = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/internal/simtest$$' | grep -v '/jepsen-lite$$')
 
 # A soak simulates fresh seeds for so many hours, or seeds 1 to SEEDS. Rows of the
 # benchmark: all, where empty.

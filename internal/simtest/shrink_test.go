@@ -165,7 +165,7 @@ func TestPlansAreData(t *testing.T) {
 				t.Errorf("seed %d: the plan is another after its journey:\n%v\n%v", seed, p, q)
 			}
 		}
-		if draw(seed).String() != draw(seed).String() {
+		if first, again := draw(seed).String(), draw(seed).String(); first != again {
 			t.Errorf("seed %d: two plans", seed)
 		}
 	}
