@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 	"time"
 
@@ -236,6 +237,7 @@ type probed struct {
 	id      string
 	alive   bool
 	refused bool
+	cut     bool // it took the call and hung up
 }
 
 // probe knocks at nodes that have no session. A refused connection is the
@@ -281,9 +283,12 @@ func (l *leader) knock(id, addr string) {
 	if err == nil {
 		conn.Close()
 	}
-	refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
+	p := probed{
+		id: id, alive: err == nil, refused: errors.Is(err, syscall.ECONNREFUSED),
+		cut: errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF),
+	}
 	select {
-	case l.probes <- probed{id, err == nil, refused}:
+	case l.probes <- p:
 	case <-l.ctx.Done():
 	}
 }
@@ -302,6 +307,9 @@ func (l *leader) onProbe(p probed) {
 		// It only hung up, or had no time yet to dial. That it answers is a sign
 		// of life, but it must open a session to stay.
 		c.hungUp, c.heard = time.Time{}, time.Now()
+	case p.cut:
+		// Its agent ended while it was being asked. If its keeper is there, it holds
+		// the port and the next agent answers; if not, the next knock is refused.
 	case !c.hungUp.IsZero(): // refused, or its machine went with it
 		c.gone = c.hungUp
 	case p.refused:

@@ -64,3 +64,37 @@ func TestTimesBelongTogether(t *testing.T) {
 		t.Errorf("P16: a pause of 2 s must not be a death, and %v is", s)
 	}
 }
+
+// TestKnockAtADyingAgent: an agent that ends while it is being knocked at says
+// nothing of its node: its keeper may start the next one, as in the upgrade of a
+// leader, whose successor has not heard its goodbye. Found by upgrading three nodes
+// in a row.
+func TestKnockAtADyingAgent(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		hungUp bool
+		probed probed
+		gone   bool
+	}{
+		{"answers", true, probed{alive: true}, false},
+		{"cut", false, probed{cut: true}, false},
+		{"cut after it hung up", true, probed{cut: true}, false},
+		{"refused", false, probed{refused: true}, true},
+		{"refused after it hung up", true, probed{refused: true}, true},
+		{"silent after it hung up", true, probed{}, true},
+		{"silent", false, probed{}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &contact{heard: time.Now().Add(-time.Second), probing: true}
+			if tt.hungUp {
+				c.hungUp = time.Now().Add(-time.Second)
+			}
+			l := &leader{contacts: map[string]*contact{"n1": c}}
+			tt.probed.id = "n1"
+			l.onProbe(tt.probed)
+			if gone := !c.gone.IsZero(); gone != tt.gone || c.probing {
+				t.Errorf("gone %v, probing %v", gone, c.probing)
+			}
+		})
+	}
+}
