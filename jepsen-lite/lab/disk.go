@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,6 +104,18 @@ func (d *disk) mark() error {
 	return nil
 }
 
+// dyingTime is how long processes that were killed may go on holding a disk: the
+// kernel ends a write before it ends its process.
+const dyingTime = 5 * time.Second
+
+func unmount(at string) error {
+	for late := time.Now().Add(dyingTime); ; time.Sleep(5 * time.Millisecond) {
+		if err := unix.Unmount(at, 0); !errors.Is(err, unix.EBUSY) || time.Now().After(late) {
+			return err
+		}
+	}
+}
+
 // cutPower takes the image as it is now, without what the file system has not
 // written to it, and goes on with that. No process uses the disk.
 func (d *disk) cutPower() (Lost, error) {
@@ -113,7 +126,7 @@ func (d *disk) cutPower() (Lost, error) {
 	if err := tool("cp", "--sparse=always", d.image, next); err != nil {
 		return Lost{}, err
 	}
-	if err := unix.Unmount(d.at, 0); err != nil {
+	if err := unmount(d.at); err != nil {
 		return Lost{}, fmt.Errorf("cannot unmount %s: %w", d.at, err)
 	}
 	if err := errors.Join(os.Rename(next, d.image), d.plug()); err != nil {
