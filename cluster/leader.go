@@ -331,7 +331,7 @@ func classify(err error) error {
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
 		return fmt.Errorf("%w (%v)", ErrNotLeader, err)
 	}
-	return fmt.Errorf("%w (%v)", ErrUncertain, err)
+	return fmt.Errorf("%w (%w)", ErrUncertain, err)
 }
 
 // abandon answers everything that is left when the term ends.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/internal/bug"
 )
@@ -143,7 +145,9 @@ func (l *leader) condemn(cmd fsm.Command) {
 		l.leases.condemned[id] = true
 	}
 	l.propose(&proposal{cmd: cmd, then: func(_ fsm.Result, err error) {
-		if !errors.Is(err, ErrUncertain) { // if it is, this leadership is over
+		// If it is uncertain, this leadership is over. Not after a restore, which this
+		// leader outlives: its quarantine answers for what became of the entry.
+		if !errors.Is(err, ErrUncertain) || errors.Is(err, raft.ErrAbortedByRestore) {
 			delete(l.leases.condemned, id)
 		}
 		l.expel(id, err)

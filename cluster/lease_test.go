@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/link"
@@ -103,6 +105,33 @@ func TestGrantIsRefused(t *testing.T) {
 		st.m.View(func(v fsm.View) { l.grant(v, renewal{s: s, node: "n1", sent: 5, at: time.Second}) })
 		if out := s.take(); out.grant == 5 != (name == "") || l.leases.last["n1"] == time.Second != (name == "") {
 			t.Errorf("%q: granted %d, last %v", name, out.grant, l.leases.last)
+		}
+	}
+}
+
+// TestRegressionCondemnedForEver: a restore takes back the entry that was to end a
+// node's exclusive lives, and its leader goes on: the node is under no sentence then.
+// Where leadership was lost the entry may yet be in the log, so the sentence stands.
+func TestRegressionCondemnedForEver(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false}, {raft.ErrEnqueueTimeout, false}, {raft.ErrAbortedByRestore, false},
+		{raft.ErrLeadershipLost, true}, {raft.ErrRaftShutdown, true},
+	} {
+		l := &leader{contacts: map[string]*contact{}, leases: leases{condemned: map[string]bool{}}}
+		l.condemn(fsm.Command{Type: fsm.TypeNodeFenced, Node: &fsm.NodeRef{ID: "n1"}})
+		if !l.leases.condemned["n1"] {
+			t.Fatal("it is under no sentence")
+		}
+		err := tt.err
+		if err != nil {
+			err = classify(err)
+		}
+		l.waiting[0].then(fsm.Result{}, err)
+		if got := l.leases.condemned["n1"]; got != tt.want {
+			t.Errorf("%v: condemned %v", tt.err, got)
 		}
 	}
 }
