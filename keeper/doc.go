@@ -14,7 +14,8 @@
 //   - Exclusive lives are killed at the moment that the agent named last, of
 //     CLOCK_BOOTTIME, whatever the agent does. A thread that sleeps on a timerfd does
 //     it. On its way it takes one mutex, under which nothing waits for a disk or for
-//     another process. A keeper that was asleep itself kills what is overdue first
+//     another process, and Go's runtime never makes it wait for a fork or an exec (see
+//     heap). A life that is between fork and exec at its moment executes nothing. A keeper that was asleep itself kills what is overdue first
 //     thing. Without such a moment, or after it, none is begun.
 //   - A process is signalled only before it is reaped, so its number is its own. When
 //     a leader ends, its group, and its cgroup where there is one, are killed while
@@ -42,8 +43,9 @@
 //     on, exclusive ones until their moment; a new agent adopts them.
 //   - The agent stands still: the same, and the keeper waits for it. It takes none of
 //     what the keeper says, which is bounded by the number of lives.
-//   - The keeper is killed: agent and children die at once. Helpers that the death
-//     signal does not reach die at the next start.
+//   - The keeper is killed: agent and children die at once. What the death signal does
+//     not reach, helpers and programs that are set-user-ID, dies at the next start; until
+//     then no moment is kept for it.
 //   - The keeper stands still: nobody is forked, signalled or reaped, and exclusive
 //     lives run on until it goes on. That is the assumption under "at most one life":
 //     a keeper is scheduled within the time that cluster.Times calls Kill.
@@ -56,7 +58,8 @@
 //     what is left is killed. Without an agent the children get SIGTERM and 8 s.
 //   - The disk hangs: forks wait for the record of lives, and so does the start of an
 //     agent. Signals, reaping and deadlines do not.
-//   - A file system hangs at exec: so do all forks, and upgrades; nothing else.
+//   - A file system hangs at exec: so do all forks, upgrades, and the collection of the
+//     keeper's garbage; nothing else.
 //   - Out of descriptors, pids or memory: that one start fails.
 //   - The new binary cannot be executed, or reads no such state: nothing changes, and
 //     the command says so. Its agent does not stay: the command says that; children

@@ -27,7 +27,8 @@
 //     were. Those that ended meanwhile yield their Exited, and so do
 //     those whose end was told to a runner before and that Settle was not called for.
 //   - Children die with the keeper (package keeper), and exclusive ones at the moment
-//     that Hold named last, whatever has become of this process. Such an end is Fenced.
+//     that Hold named last, whatever has become of this process, and their exec probes
+//     with them. Such an end is Fenced.
 //   - One goroutine copies all output. An idle child has no goroutine, no thread and
 //     no buffer; it costs two file descriptors here and two in the keeper.
 //   - Children start with the node's original soft limit of open files: Go
