@@ -173,7 +173,7 @@ func (l *leader) onHello(id string, m sessionNews) {
 	}
 	l.vitals.Store(id, vital{now, m.up.Applied})
 	l.contacts[id] = c
-	delete(l.leases.since, id)
+	l.leases.hello(id)
 	up := &fsm.NodeUp{Node: m.s.hello.Node, Apart: now.Sub(c.touch) >= l.n.times.Alone/2}
 	for _, life := range m.s.hello.Lives {
 		up.Lives = append(up.Lives, life.Ref)

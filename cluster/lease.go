@@ -45,6 +45,14 @@ func (ls *leases) until(node string, w time.Duration) time.Duration {
 	return max(ls.barrier, ls.last[node]) + w
 }
 
+// hello gives a node that had renewed the time to do so anew. One that comes again
+// and again and never renews is not to keep its exclusive children from others.
+func (ls *leases) hello(node string) {
+	if ls.last[node] >= ls.since[node] {
+		delete(ls.since, node)
+	}
+}
+
 // ask takes a renewal. A newer one of the same node replaces one that waits.
 func (l *leader) ask(m sessionNews) {
 	r := renewal{s: m.s, node: m.s.hello.Node.ID, sent: m.up.Renew, at: l.clock()}

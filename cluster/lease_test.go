@@ -178,9 +178,11 @@ func TestOverdue(t *testing.T) {
 	look(false, false)
 	now++
 	look(false, true)
-	delete(l.leases.since, "n1") // a hello
-	look(false, false)
+	l.leases.hello("n1") // it comes, and does not renew
+	look(false, true)
 	l.leases.last["n1"] = now
+	l.leases.hello("n1")
+	look(true, false)
 	now += w - 1
 	look(true, false)
 	now++
