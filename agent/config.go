@@ -133,7 +133,7 @@ func (c *Config) fill() {
 	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
 	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
 	if c.Clock == nil {
-		c.Clock = bootTime
+		c.Clock = runner.BootTime
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

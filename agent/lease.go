@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/selfware/selfware/internal/bug"
 )
 
@@ -50,15 +48,6 @@ const (
 	held            // they may begin, and go on
 	lapsed          // they must end
 )
-
-// bootTime is CLOCK_BOOTTIME: it goes on while the machine is suspended.
-func bootTime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("agent: cannot read CLOCK_BOOTTIME: " + err.Error()) // Linux has it since 2.6.39
-	}
-	return time.Duration(ts.Nano())
-}
 
 // renewal is the moment to put into the next Up, 0 if it is too early for one. It
 // is taken before the message is sent: what the leader counts begins later.

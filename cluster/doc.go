@@ -75,14 +75,15 @@
 //
 // Beyond the assumptions: a whole machine that is frozen (agent, process table and
 // child together) for longer than its lease breaks A2. Until the table's timer
-// fires on thaw, at once in practice, the old life may run beside the new one; that
-// no supervisor can prevent (FLP in another dress), and a resource that checks
-// epochs can (package fence). A2 is of what the process table can reach: a helper that
-// left its child's process group escapes where there is no cgroup v2 tree to be written
-// to, and one that outlives a process table which was itself killed has nobody to watch
-// its deadline until the next one begins (package keeper). Package internal/leasemodel explores the protocol
-// exhaustively in a small scope, internal/simtest under random faults, jepsen-lite
-// on real processes.
+// fires on thaw, at once in practice, the old life may run beside the new one. So it
+// may, for as long as that lasts, if agent and table are stopped and the child is
+// not. No supervisor can prevent either; a resource that checks epochs can (package
+// fence). A2 is of what the process table can reach: a helper that left its child's
+// process group escapes where there is no cgroup v2 tree to be written to, and one
+// that outlives a process table which was itself killed has nobody to watch its
+// deadline until the next one begins (package keeper). Package internal/leasemodel
+// explores the protocol exhaustively in a small scope, internal/simtest under random
+// faults, jepsen-lite on real processes.
 //
 // # When many are lost at once
 //

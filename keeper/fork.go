@@ -103,7 +103,7 @@ func forkExec(s *wire.Spec, attr *syscall.ProcAttr) (pid int, err error) {
 func (k *Keeper) register(m *wire.Message, pid int, group string) {
 	stat, _ := leftover.ReadStat(pid) // without /proc, start is 0 and its record of no use
 	c := &life{
-		key: m.Key, pid: pid, start: stat.Start, born: bootTime(), exclusive: m.Exclusive,
+		key: m.Key, pid: pid, start: stat.Start, born: wire.BootTime(), exclusive: m.Exclusive,
 		note: m.Note, kept: m.FDs[m.Spec.Keep:], group: group,
 	}
 	closeAll(m.FDs[:m.Spec.Keep])

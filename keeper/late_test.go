@@ -32,9 +32,9 @@ func TestHoldDoesNotRevive(t *testing.T) {
 	agent := wire.NewConn(theirs)
 	k.serve(ours) // its watch does not run
 	l.mu.Lock()
-	l.until = bootTime() - time.Millisecond
+	l.until = wire.BootTime() - time.Millisecond
 	l.mu.Unlock()
-	if err := agent.Send(&wire.Message{Op: wire.Hold, Number: int64(bootTime() + time.Hour)}); err != nil {
+	if err := agent.Send(&wire.Message{Op: wire.Hold, Number: int64(wire.BootTime() + time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	late := time.After(10 * time.Second)
@@ -60,5 +60,5 @@ func TestHoldDoesNotRevive(t *testing.T) {
 func (l *lives) holds() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.until > bootTime()
+	return l.until > wire.BootTime()
 }

@@ -24,7 +24,7 @@ type life struct {
 	key       string
 	pid       int
 	start     uint64
-	born      time.Duration // of bootTime
+	born      time.Duration // of wire.BootTime
 	exclusive bool
 	note      []byte
 	kept      []int  // descriptors
@@ -62,20 +62,11 @@ func newLives() (*lives, error) {
 	}, err
 }
 
-// bootTime goes on while the machine is suspended.
-func bootTime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("keeper: cannot read CLOCK_BOOTTIME: " + err.Error()) // Linux has it since 2.6.39
-	}
-	return time.Duration(ts.Nano())
-}
-
 // lock takes mu. Whoever takes it was perhaps asleep, the whole process even: what
 // is overdue by now is killed before anything else.
 func (l *lives) lock() {
 	l.mu.Lock()
-	if l.until != 0 && bootTime() >= l.until {
+	if l.until != 0 && wire.BootTime() >= l.until {
 		l.fence()
 	}
 }
@@ -98,19 +89,19 @@ func (l *lives) fence() {
 		killCgroup(c.group)
 	}
 	if l.unborn.expected && !l.killUnborn() {
-		l.alarm(bootTime() + unbornStep)
+		l.alarm(wire.BootTime() + unbornStep)
 	}
 }
 
 // mayRun tells whether an exclusive life may. Under mu.
 func (l *lives) mayRun() bool {
-	return l.until != 0 && bootTime() < l.until || bug.On("keeper-starts-expired")
+	return l.until != 0 && wire.BootTime() < l.until || bug.On("keeper-starts-expired")
 }
 
 // hold takes a new deadline, be it later or earlier. Under mu.
 func (l *lives) hold(until time.Duration) {
 	l.until = max(until, 1)
-	if err := l.alarm(l.until); err != nil || bootTime() >= l.until {
+	if err := l.alarm(l.until); err != nil || wire.BootTime() >= l.until {
 		l.fence() // without a timer nothing exclusive may go on
 	}
 }

@@ -161,7 +161,7 @@ func (a *agent) begin(what string) {
 	case "ends":
 		a.end <- 0
 	case "children":
-		a.send(&wire.Message{Op: wire.Hold, Number: int64(bootTime() + time.Hour)})
+		a.send(&wire.Message{Op: wire.Hold, Number: int64(wire.BootTime() + time.Hour)})
 		for i := range n {
 			if key := strconv.Itoa(i); a.lives[key] == 0 {
 				a.spawn(key, i%2 == 1, "/proc/self/exe", "echo", filepath.Join(a.dir, key))
@@ -173,11 +173,11 @@ func (a *agent) begin(what string) {
 		}
 	case "leased":
 		if len(a.lives) == 0 {
-			a.send(&wire.Message{Op: wire.Hold, Number: int64(bootTime() + 1500*time.Millisecond)})
+			a.send(&wire.Message{Op: wire.Hold, Number: int64(wire.BootTime() + 1500*time.Millisecond)})
 			a.spawn(name, true, "/bin/sleep", "1000")
 		}
 	case "stuck":
-		a.send(&wire.Message{Op: wire.Hold, Number: int64(bootTime() + 1500*time.Millisecond)})
+		a.send(&wire.Message{Op: wire.Hold, Number: int64(wire.BootTime() + 1500*time.Millisecond)})
 		a.spawn("before", true, "/bin/sleep", "1000")
 		a.spawn(name, true, filepath.Join(a.dir, name), "1000")
 		for range 200 { // garbage for the keeper
@@ -210,14 +210,6 @@ func (a *agent) sleeper(key string) {
 	}
 	m.FDs = append(m.FDs, kept...)
 	a.send(m)
-}
-
-func bootTime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic(err)
-	}
-	return time.Duration(ts.Nano())
 }
 
 // kept is a keeper process.

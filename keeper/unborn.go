@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/selfware/selfware/keeper/leftover"
+	"github.com/selfware/selfware/keeper/wire"
 )
 
 // unbornStep is how often the timer thread looks for a process that is about to be.
@@ -22,12 +23,14 @@ const tick = 10 * time.Millisecond
 // taken its place.
 type unborn struct {
 	expected bool          // it is being forked, and was not killed
-	since    time.Duration // of bootTime
+	since    time.Duration // of wire.BootTime
 	doomed   bool          // its moment came meanwhile
 }
 
 // expect begins, and ends, the time in which main forks an exclusive life. Under mu.
-func (l *lives) expect(exclusive bool) { l.unborn = unborn{expected: exclusive, since: bootTime()} }
+func (l *lives) expect(exclusive bool) {
+	l.unborn = unborn{expected: exclusive, since: wire.BootTime()}
+}
 
 // killUnborn kills the process that main is forking, and tells whether there was one
 // yet: a child of ours that nobody knows, began since, and still is this program. A

@@ -293,15 +293,15 @@ func TestExclusive(t *testing.T) {
 	}
 	g.start(Spec{Key: "other", Argv: []string{"sleep", "1000"}})
 	g.wait("other", Up)
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	g.start(exclusive("x"))
 	g.start(exclusive("y"))
 	g.wait("x", Up)
 	g.wait("y", Up)
-	until := bootTime() + 150*time.Millisecond
+	until := BootTime() + 150*time.Millisecond
 	g.Hold(until) // the latest counts, be it earlier
 	for _, key := range []string{"x", "y"} {
-		if e := g.wait(key, Exited); !e.Fenced || e.Signal != "SIGKILL" || e.Requested || bootTime() < until {
+		if e := g.wait(key, Exited); !e.Fenced || e.Signal != "SIGKILL" || e.Requested || BootTime() < until {
 			t.Errorf("got %+v", e)
 		}
 	}
@@ -309,10 +309,10 @@ func TestExclusive(t *testing.T) {
 	if e := g.wait("late", Failed); !e.Fenced {
 		t.Errorf("got %+v", e)
 	}
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	g.start(exclusive("x"))
 	g.wait("x", Up)
-	g.Hold(bootTime() - time.Hour) // at once
+	g.Hold(BootTime() - time.Hour) // at once
 	if e := g.wait("x", Exited); !e.Fenced {
 		t.Errorf("got %+v", e)
 	}
@@ -327,18 +327,18 @@ func TestExclusive(t *testing.T) {
 func TestExclusiveWithoutAgent(t *testing.T) {
 	h := newHeirs(t, 2)
 	g := h.next()
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	g.start(exclusive("x"))
 	g.start(Spec{Key: "other", Argv: []string{"sleep", "1000"}})
 	pid, other := g.wait("x", Up).PID, g.wait("other", Up).PID
-	until := bootTime() + 200*time.Millisecond
+	until := BootTime() + 200*time.Millisecond
 	g.Hold(until)
 	h.crash(g)
-	if !running(pid) && bootTime() < until {
+	if !running(pid) && BootTime() < until {
 		t.Fatal("it died with the runner")
 	}
 	eventually(t, "it is killed", func() bool { return !running(pid) })
-	if late := bootTime() - until; late < 0 || late > 500*time.Millisecond {
+	if late := BootTime() - until; late < 0 || late > 500*time.Millisecond {
 		t.Errorf("killed %s after its moment", late)
 	}
 	g = h.next()
@@ -355,7 +355,7 @@ func TestExclusiveWithoutAgent(t *testing.T) {
 func TestRegressionProbeOutlivesTheMoment(t *testing.T) {
 	h := newHeirs(t, 2)
 	g := h.next()
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	x, note := exclusive("x"), filepath.Join(t.TempDir(), "pid")
 	x.Probe = &Probe{Exec: []string{"sh", "-c", "echo $$ > " + note + ".new; mv " + note + ".new " + note + "; exec sleep 1000"}, Timeout: time.Hour, StartTimeout: time.Hour}
 	g.start(x)
@@ -367,7 +367,7 @@ func TestRegressionProbeOutlivesTheMoment(t *testing.T) {
 		}
 		return err == nil
 	})
-	g.Hold(bootTime() + 200*time.Millisecond)
+	g.Hold(BootTime() + 200*time.Millisecond)
 	h.crash(g)
 	eventually(t, "the probe is killed", func() bool { return !running(pid) })
 	if e := h.next().wait("x", Exited); !e.Fenced {
@@ -380,10 +380,10 @@ func TestRegressionProbeOutlivesTheMoment(t *testing.T) {
 func TestSleepingKeeperKillsFirst(t *testing.T) {
 	h := newHeirs(t, 1)
 	g := h.next()
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	g.start(exclusive("x"))
 	pid := g.wait("x", Up).PID
-	g.Hold(bootTime() + 400*time.Millisecond)
+	g.Hold(BootTime() + 400*time.Millisecond)
 	if err := h.keeper.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestSleepingKeeperKillsFirst(t *testing.T) {
 	})
 	overdue := time.NewTimer(500 * time.Millisecond)
 	g.start(exclusive("y"))
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	g.start(exclusive("z"))
 	<-overdue.C
 	if !running(pid) {

@@ -145,14 +145,8 @@ func probeSpec(s *Spec) *Spec {
 	return p
 }
 
-// bootTime goes on while the machine is suspended.
-func bootTime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("runner: cannot read CLOCK_BOOTTIME: " + err.Error()) // Linux has it since 2.6.39
-	}
-	return time.Duration(ts.Nano())
-}
+// BootTime is the clock that Hold goes by: CLOCK_BOOTTIME.
+func BootTime() time.Duration { return wire.BootTime() }
 
 // send tells the keeper something. If it is gone, receive knows.
 func (r *Runner) send(m *wire.Message) {
@@ -207,7 +201,7 @@ func (r *Runner) onMessage(m *wire.Message) {
 func (r *Runner) adopt() {
 	for _, m := range r.keeper.lives {
 		p := &life{key: m.Key, status: -1, forked: true, pid: m.PID, start: m.Start, begun: true}
-		p.since = time.Now().Add(time.Duration(m.Number) - bootTime())
+		p.since = time.Now().Add(time.Duration(m.Number) - BootTime())
 		var n note
 		if err := json.Unmarshal(m.Note, &n); err != nil && !isProbe(m.Key) {
 			r.log.Warn("cannot read what was noted of a child", "key", m.Key, "err", err)
@@ -254,7 +248,7 @@ func (r *Runner) resumeLife(p *life) {
 		p.stopSig = unix.SIGKILL
 		r.killNow(p)
 	case p.stopping:
-		r.afterGrace(p, p.stopAt+p.grace-bootTime())
+		r.afterGrace(p, p.stopAt+p.grace-BootTime())
 	case p.up:
 	default:
 		r.awaitUp(p)

@@ -74,7 +74,7 @@ func TestFiveHundredChildren(t *testing.T) {
 func TestFenceOfMany(t *testing.T) {
 	g := newRig(t, Config{})
 	const children = 200
-	g.Hold(bootTime() + time.Hour)
+	g.Hold(BootTime() + time.Hour)
 	for i := range children {
 		g.start(Spec{Key: fmt.Sprint(i), Argv: []string{"sleep", "1000"}, Exclusive: true})
 	}
@@ -82,7 +82,7 @@ func TestFenceOfMany(t *testing.T) {
 	for i := range children {
 		list = append(list, g.wait(fmt.Sprint(i), Up).PID)
 	}
-	until := bootTime() + 50*time.Millisecond
+	until := BootTime() + 50*time.Millisecond
 	g.Hold(until)
 	eventually(t, "all are dead", func() bool {
 		for len(list) > 0 && !running(list[0]) {
@@ -90,7 +90,7 @@ func TestFenceOfMany(t *testing.T) {
 		}
 		return len(list) == 0
 	})
-	late := bootTime() - until
+	late := BootTime() - until
 	t.Logf("%d exclusive children are dead %v after their moment", children, late.Round(100*time.Microsecond))
 	if late > 2*time.Second { // generous: other tests take the processor meanwhile
 		t.Errorf("the last was dead %v after its moment", late)

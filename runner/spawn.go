@@ -37,7 +37,7 @@ type life struct {
 	unprobe  func()        // ends its probe, if it has one
 	probed   *Spec         // for its probe
 	timer    *time.Timer   // min_uptime, then grace, then the watch on a process that will not die
-	stopAt   time.Duration // when its stop signal was sent, of bootTime
+	stopAt   time.Duration // when its stop signal was sent, of BootTime
 	grace    time.Duration
 	minUp    time.Duration
 	stopSig  syscall.Signal

@@ -91,7 +91,7 @@ func (r *Runner) beginStop(p *life) {
 	if p.unprobe != nil {
 		p.unprobe()
 	}
-	p.stopAt = bootTime()
+	p.stopAt = BootTime()
 	r.signalGroup(p, p.stopSig)
 	r.afterGrace(p, p.grace)
 }
@@ -113,7 +113,7 @@ func (r *Runner) killNow(p *life) {
 	}
 	r.stopTimer(p)
 	if p.stopAt == 0 && p.stopping {
-		p.stopAt = bootTime()
+		p.stopAt = BootTime()
 	}
 	r.signalGroup(p, unix.SIGKILL)
 	killed := time.Now()
