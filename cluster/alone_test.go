@@ -17,8 +17,8 @@ func TestApart(t *testing.T) {
 	}{
 		{"silent", sign{silent: time.Minute, gossip: gossip.Dead, dead: time.Minute}, true},
 		{"no session", sign{apart: time.Hour}, true},
-		{"hung up, and nobody answers a knock", sign{gone: time.Second}, true},
-		{"its port refuses", sign{gone: time.Second, refused: true}, false},
+		{"hung up, and nobody answers a knock", sign{gone: time.Second, stayed: true}, true},
+		{"its port refuses", sign{gone: time.Second, stayed: true, refused: true}, false},
 		{"said goodbye", sign{bye: true, gone: time.Second}, false},
 		{"said goodbye, and its end is not seen", sign{bye: true, apart: time.Hour}, true},
 	} {

@@ -27,8 +27,10 @@ type contact struct {
 	// that hears nothing hangs up to dial anew. A knock settles it.
 	hungUp time.Time
 	// gone is since when its agent process is known not to run; zero if it is
-	// not known. bye: it said so itself.
+	// not known. bye: it said so itself. stayed: a knock after its grace found it
+	// gone still.
 	gone    time.Time
+	stayed  bool
 	refused bool // it refused a connection: no process of it is left
 	// obeyed: in this session it has. touch is when it was last heard after that, in
 	// this session or one before.
@@ -235,6 +237,7 @@ func (l *leader) proposeEvents(m sessionNews) {
 // probed is the answer of a node's cluster port.
 type probed struct {
 	id      string
+	at      time.Time // of the knock
 	alive   bool
 	refused bool
 	cut     bool // it took the call and hung up
@@ -265,7 +268,8 @@ func (l *leader) probeNode(id string, n *fsm.Node) {
 		c = &contact{heard: time.Now(), parted: time.Now()}
 		l.contacts[id] = c
 	}
-	if c.session != nil || c.probing || !c.gone.IsZero() || id == l.n.cfg.Self.ID {
+	known := !c.gone.IsZero() && (c.bye || c.stayed)
+	if c.session != nil || c.probing || known || id == l.n.cfg.Self.ID {
 		return
 	}
 	c.probing = true
@@ -279,12 +283,13 @@ func (l *leader) probeNode(id string, n *fsm.Node) {
 func (l *leader) knock(id, addr string) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.n.times.Silence)
 	defer cancel()
+	at := time.Now()
 	conn, err := l.n.dialer.DialNode(ctx, id, addr, mux.Join)
 	if err == nil {
 		conn.Close()
 	}
 	p := probed{
-		id: id, alive: err == nil, refused: errors.Is(err, syscall.ECONNREFUSED),
+		id: id, at: at, alive: err == nil, refused: errors.Is(err, syscall.ECONNREFUSED),
 		cut: errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF),
 	}
 	select {
@@ -293,23 +298,26 @@ func (l *leader) knock(id, addr string) {
 	}
 }
 
+// onProbe takes what a knock found. Who was found gone is knocked at again until its
+// grace is over: it may be back, and have found no leader to open a session with.
 func (l *leader) onProbe(p probed) {
 	c := l.contacts[p.id]
 	if c == nil {
 		return
 	}
 	c.probing, c.refused = false, p.refused
-	if c.session != nil || !c.gone.IsZero() {
+	if c.session != nil || !c.gone.IsZero() && c.bye {
 		return
 	}
 	switch {
 	case p.alive:
 		// It only hung up, or had no time yet to dial. That it answers is a sign
 		// of life, but it must open a session to stay.
-		c.hungUp, c.heard = time.Time{}, time.Now()
+		c.hungUp, c.gone, c.heard = time.Time{}, time.Time{}, time.Now()
 	case p.cut:
 		// Its agent ended while it was being asked. If its keeper is there, it holds
 		// the port and the next agent answers; if not, the next knock is refused.
+		return
 	case !c.hungUp.IsZero(): // refused, or its machine went with it
 		c.gone = c.hungUp
 	case p.refused:
@@ -317,6 +325,11 @@ func (l *leader) onProbe(p probed) {
 		// which takes longer, is not followed by another wait.
 		c.gone = c.heard
 	}
+	until := p.at // it was refused then
+	if !p.refused {
+		until = time.Now() // it was waited for in vain
+	}
+	c.stayed = !c.gone.IsZero() && until.Sub(c.gone) >= l.n.times.Grace
 	l.idle = false
 }
 
@@ -326,6 +339,7 @@ type sign struct {
 	silent  time.Duration
 	apart   time.Duration // without a session; 0 with one
 	gone    time.Duration // since its process is known to be gone; 0 if not
+	stayed  bool          // it still was after its grace
 	bye     bool
 	empty   bool          // with bye: no child of it is left
 	refused bool          // no process of it is left
@@ -345,7 +359,7 @@ func judge(t Times, s sign) (reason string, lost bool) {
 		return "", false // its children run on, and its silence is no surprise
 	case s.bye && s.gone > 0:
 		return "its agent has ended", true
-	case s.gone >= t.Grace && !s.session:
+	case s.gone > 0 && s.stayed && !s.session:
 		return fmt.Sprintf("its agent ended %v ago", s.gone.Round(time.Millisecond)), true
 	case (s.silent >= t.Silence || bug.On("gossip-condemns")) && dead:
 		return fmt.Sprintf("silent for %v, and %s by gossip", s.silent.Round(time.Millisecond), s.gossip), true
@@ -378,7 +392,7 @@ func (l *leader) signs() map[string]sign {
 	for id, c := range l.contacts {
 		s := sign{
 			session: c.session != nil, silent: now.Sub(c.heard), bye: c.bye, empty: c.bye && !c.holds, refused: c.refused,
-			returns: c.returns,
+			returns: c.returns, stayed: c.stayed,
 		}
 		if !c.gone.IsZero() {
 			s.gone = max(1, now.Sub(c.gone))

@@ -18,11 +18,11 @@
 //
 // judge decides on four signs. A refused connection, or a session that the other
 // end closed and a knock that nobody answers, says that the agent process is
-// gone: the node has a short grace to come back. Silence counts only if gossip
-// holds the node for dead as well, and for at least Times.Silence, so that
-// neither pauses of 2 s nor losses make a false death. A node without any session
-// for Times.Unreachable can get no orders and is lost too. A living session
-// outweighs gossip.
+// gone: the node has a short grace to come back, and is lost only if a knock after
+// that finds it gone still. Silence counts only if gossip holds the node for dead
+// as well, and for at least Times.Silence, so that neither pauses of 2 s nor losses
+// make a false death. A node without any session for Times.Unreachable can get no
+// orders and is lost too. A living session outweighs gossip.
 //
 // # Leases: why an exclusive child has one life at a time (P13)
 //

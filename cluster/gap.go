@@ -14,11 +14,12 @@ const (
 	NodeLost    Fault = "node lost"    // its machine is off, another node leads
 	LeaderLost  Fault = "leader lost"  // its machine is off, and led
 	AgentKilled Fault = "agent killed" // its node's agent is killed and does not come back
+	DiskHangs   Fault = "disk hangs"   // its node led, and no write to its disk ends
 	Partition   Fault = "partition"    // its node is cut off from the majority, and led
 )
 
 // Faults are all of them, in the order in which they are told.
-var Faults = []Fault{NodeLost, LeaderLost, AgentKilled, Partition}
+var Faults = []Fault{NodeLost, LeaderLost, AgentKilled, DiskHangs, Partition}
 
 // Gap is the longest time for which no process of a child runs because of a fault,
 // while a majority of the voters is well. The time that a program takes to start or
@@ -108,12 +109,15 @@ func (w worst) exclusive() []Gap {
 		here = sum([]Term{late}, w.act())
 	}
 	elected := sum(w.election(), []Term{w.lease("the new leader's beginning")}, w.act())
+	asked := Term{w.t.Renew, "since its node had last asked for its lease"}
 	return []Gap{
 		{NodeLost, here, ""},
 		{LeaderLost, elected, ""},
 		{AgentKilled, sum(here, []Term{{-w.t.Fence, "for which it still ran"}}),
 			"0s if the agent is back within the lease: the keeper has kept the child"},
-		{Partition, sum(elected, []Term{{-w.t.Soft, "for which it still ran"}}),
+		{DiskHangs, sum([]Term{{w.t.Stall, "until the store gives the disk up"}}, elected,
+			[]Term{asked, {-w.t.Fence, "for which it still ran"}}), "other nodes' children stop, too, if no leader is found before their leases end"},
+		{Partition, sum(elected, []Term{asked, {-w.t.Soft, "for which it still ran"}}),
 			fmt.Sprintf("it ends there before it begins elsewhere; it has %v to stop, whatever its grace", w.t.Fence-w.t.Soft)},
 	}
 }
@@ -129,6 +133,7 @@ func (w worst) shared() []Gap {
 		{NodeLost, sum([]Term{w.verdict()}, w.act()), ""},
 		{LeaderLost, sum(found, w.act()), ""},
 		{AgentKilled, nil, "the keeper has kept the child; it may run twice until the agent is back"},
+		{DiskHangs, nil, "the keeper has kept the child; it may run twice until the agent is back"},
 		{Partition, nil, "it runs on there, and may run twice until the partition heals"},
 	}
 }

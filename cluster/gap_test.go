@@ -36,7 +36,10 @@ func TestGapsAreSound(t *testing.T) {
 		if g := exclusive[2]; g.Length() < times.W()-times.Fence {
 			t.Errorf("%s: %s takes only %v", p, g.Fault, g.Length())
 		}
-		if g := exclusive[3]; g.Length() < times.W()-times.Soft {
+		if g := exclusive[3]; g.Length() < times.Stall+times.W()-times.Fence {
+			t.Errorf("%s: %s takes only %v", p, g.Fault, g.Length())
+		}
+		if g := exclusive[4]; g.Length() < times.W()-times.Soft {
 			t.Errorf("%s: %s takes only %v", p, g.Fault, g.Length())
 		}
 	}

@@ -202,6 +202,11 @@ func TestTimesLeaveRoom(t *testing.T) {
 		if need := times.Renew + max(times.Hush(), 3*times.Election) + 500*time.Millisecond; times.Soft < need {
 			t.Errorf("%s: an election may take %v with all that follows, and leases end after %v", p, need, times.Soft)
 		}
+		// A leader whose disk hangs grants nothing: it has to give up, and another to
+		// have won, before its node's leases run out everywhere.
+		if need := times.Renew + times.Stall + 3*times.Election; times.W() < need {
+			t.Errorf("%s: a hung disk stops all grants for %v, and leases have run out after %v", p, need, times.W())
+		}
 		if times.Soft+times.Renew > times.Fence || times.Renew > times.Ping {
 			t.Errorf("%s: soft %v, fence %v, renew %v", p, times.Soft, times.Fence, times.Renew)
 		}

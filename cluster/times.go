@@ -30,6 +30,10 @@ type Times struct {
 	// Alone is how long an agent waits for a leader before it restarts children alone.
 	// An election must fit into it.
 	Alone time.Duration
+	// Stall is how long one write of raft's store may take before the process ends.
+	// No node is granted a lease while the leader's disk hangs, so this and an
+	// election must fit into W, and better into Soft.
+	Stall time.Duration
 	// Steward is how often the voters are reviewed, Stable how long a node must
 	// be alive before it may vote.
 	Steward, Stable time.Duration
@@ -67,7 +71,7 @@ func TimesOf(p gossip.Profile) Times {
 		return Times{
 			Heartbeat: 150 * time.Millisecond, Election: 150 * time.Millisecond, Lease: 100 * time.Millisecond,
 			Commit: 20 * time.Millisecond, Tick: 50 * time.Millisecond, Ping: 100 * time.Millisecond,
-			Grace: 150 * time.Millisecond, Return: 3 * time.Second, Silence: 600 * time.Millisecond, Unreachable: 10 * time.Second, Alone: 1500 * time.Millisecond,
+			Grace: 150 * time.Millisecond, Return: 3 * time.Second, Silence: 600 * time.Millisecond, Unreachable: 10 * time.Second, Alone: 1500 * time.Millisecond, Stall: 1200 * time.Millisecond,
 			Steward: 200 * time.Millisecond, Stable: 500 * time.Millisecond,
 			Renew: 100 * time.Millisecond, Soft: 1100 * time.Millisecond, Fence: 1400 * time.Millisecond,
 			Kill: 250 * time.Millisecond, Slack: 100 * time.Millisecond,
@@ -76,7 +80,7 @@ func TimesOf(p gossip.Profile) Times {
 		return Times{
 			Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: time.Second,
 			Commit: 100 * time.Millisecond, Tick: 250 * time.Millisecond, Ping: 2 * time.Second,
-			Grace: time.Second, Return: 20 * time.Second, Silence: 8 * time.Second, Unreachable: 60 * time.Second, Alone: 15 * time.Second,
+			Grace: time.Second, Return: 20 * time.Second, Silence: 8 * time.Second, Unreachable: 60 * time.Second, Alone: 15 * time.Second, Stall: 5 * time.Second,
 			Steward: time.Second, Stable: 5 * time.Second,
 			Renew: 2 * time.Second, Soft: 13 * time.Second, Fence: 16 * time.Second,
 			Kill: 2 * time.Second, Slack: time.Second,
@@ -85,7 +89,7 @@ func TimesOf(p gossip.Profile) Times {
 	return Times{
 		Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond,
 		Commit: 50 * time.Millisecond, Tick: 100 * time.Millisecond, Ping: 400 * time.Millisecond,
-		Grace: 250 * time.Millisecond, Return: 5 * time.Second, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second, Alone: 3 * time.Second,
+		Grace: 250 * time.Millisecond, Return: 5 * time.Second, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second, Alone: 3 * time.Second, Stall: 2 * time.Second,
 		Steward: 500 * time.Millisecond, Stable: time.Second,
 		Renew: 400 * time.Millisecond, Soft: 3300 * time.Millisecond, Fence: 4 * time.Second,
 		Kill: 500 * time.Millisecond, Slack: 300 * time.Millisecond,

@@ -105,7 +105,8 @@ func (n *Node) open(dir string, c Config) error {
 		return err
 	}
 	n.store, err = raftstore.Open(raftstore.Config{
-		Dir: filepath.Join(dir, "raft"), Logger: n.log.With("part", "raftstore"),
+		Dir: filepath.Join(dir, "raft"), Deadline: cluster.TimesOf(n.settings.Profile).Stall,
+		Logger: n.log.With("part", "raftstore"),
 	})
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (p *process) open() error {
 	if err != nil {
 		return err
 	}
-	store, err := m.disk.Open(raftstore.Config{Fatal: p.fatal, Logger: log})
+	store, err := m.disk.Open(raftstore.Config{Deadline: cluster.TimesOf(s.opt.profile).Stall, Fatal: p.fatal, Logger: log})
 	if err != nil {
 		return err
 	}
