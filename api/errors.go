@@ -32,6 +32,7 @@ var outcomes = []struct {
 	{cluster.ErrTooLarge, http.StatusRequestEntityTooLarge, CodeTooLarge, "split the tree into smaller ones"},
 	{fsm.ErrUnknownNode, http.StatusNotFound, CodeNotFound, ""},
 	{fsm.ErrUnknownTree, http.StatusNotFound, CodeNotFound, ""},
+	{fsm.ErrChanged, http.StatusPreconditionFailed, CodeConflict, "read it again and decide anew"},
 	{supervisor.ErrUnknown, http.StatusNotFound, CodeNotFound, ""},
 	{supervisor.ErrRefused, http.StatusConflict, CodeRefused, ""},
 	{supervisor.ErrStale, http.StatusConflict, CodeConflict, "look again and decide anew"},

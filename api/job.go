@@ -166,7 +166,7 @@ func (j *job) remote(ctx context.Context, from, to string) (*http.Request, error
 	if err != nil {
 		return nil, fmt.Errorf("cannot forward: %v", err)
 	}
-	for _, name := range []string{"Accept", "Content-Type", "Last-Event-Id", HeaderBy} {
+	for _, name := range []string{"Accept", "Content-Type", "Last-Event-Id", "If-Match", "If-None-Match", HeaderBy} {
 		if v := j.r.Header.Values(name); len(v) > 0 {
 			r.Header[name] = v
 		}

@@ -59,6 +59,7 @@ func (s *Server) getTree(ctx context.Context, in *named) (*answer[TreeStatus], e
 type text struct {
 	Index       uint64 `header:"X-Selfware-Index"`
 	ContentType string `header:"Content-Type"`
+	ETag        string `header:"ETag" doc:"Tells this file from others; for If-Match"`
 	Body        []byte
 }
 
@@ -70,7 +71,7 @@ func (s *Server) getSpec(ctx context.Context, in *named) (*text, error) {
 	case old == nil:
 		return nil, notFound("there is no tree %q", in.Name)
 	}
-	return &text{Index: index, ContentType: "application/yaml", Body: spec.Format(*old)}, nil
+	return &text{Index: index, ContentType: "application/yaml", ETag: `"` + fsm.Tag(*old) + `"`, Body: spec.Format(*old)}, nil
 }
 
 // specOf is what a tree was made from; nil if there is no such tree. A spec is
@@ -107,7 +108,11 @@ func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error)
 	if changes == nil {
 		changes = []spec.Change{}
 	}
-	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Changes: changes}}, nil
+	tag := fsm.TagNone
+	if old != nil {
+		tag = fsm.Tag(*old)
+	}
+	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Tag: tag, Changes: changes}}, nil
 }
 
 // PathInput is the input of a read about one path.

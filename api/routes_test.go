@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,48 @@ func TestSpecAndPlan(t *testing.T) {
 	}
 	_, err := c.Spec(t.Context(), "none")
 	wantCode(t, err, api.CodeNotFound)
+}
+
+// TestConditionalWrites: a plan's tag makes apply and delete do what was planned, or
+// nothing. It is the ETag of the tree's file.
+func TestConditionalWrites(t *testing.T) {
+	w := newWorld(t, 2)
+	c := w.nodes[1].client(t)
+	plan := must(c.Plan(t.Context(), shop))(t)
+	if plan.Tag != api.TagNone {
+		t.Errorf("the tag of no tree is %q", plan.Tag)
+	}
+	must(c.If(plan.Tag).Apply(t.Context(), "shop", shop, "ann"))(t)
+	_, err := c.If(plan.Tag).Apply(t.Context(), "shop", shop, "bob")
+	wantCode(t, err, api.CodeConflict, "there is a tree", "shop", "read it again")
+	tag := must(c.Plan(t.Context(), shop))(t).Tag
+	res := get(t, "GET", w.nodes[0].web.URL+"/v1/trees/shop/spec", "")
+	if etag := res.Header.Get("ETag"); etag != strconv.Quote(tag) {
+		t.Errorf("ETag %s, tag %s", etag, tag)
+	}
+	other := strings.Replace(shop, "redis-server", "valkey-server", 1)
+	must(c.If(tag).Apply(t.Context(), "shop", other, "ann"))(t)
+	_, err = c.If(tag).Apply(t.Context(), "shop", shop, "bob")
+	wantCode(t, err, api.CodeConflict, tag, "changed")
+	_, err = c.If(tag).Delete(t.Context(), "shop")
+	wantCode(t, err, api.CodeConflict, tag)
+	submits := w.nodes[0].submits
+	for _, bad := range []string{"x", `"x`, `"x","y"`, `W/"x"`, "*", `""`, `"none"`} {
+		res := get(t, "DELETE", w.nodes[0].web.URL+"/v1/trees/shop", "", header("If-Match", bad))
+		if res.StatusCode != http.StatusBadRequest {
+			t.Errorf("If-Match %s: %s", bad, res.Status)
+		}
+	}
+	if res := get(t, "DELETE", w.nodes[0].web.URL+"/v1/trees/shop", "", header("If-None-Match", `"x"`)); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("If-None-Match: %s", res.Status)
+	}
+	if w.nodes[0].submits != submits {
+		t.Error("a malformed condition was submitted")
+	}
+	res = get(t, "DELETE", w.nodes[0].web.URL+"/v1/trees/shop", "", header("If-Match", strconv.Quote(tag)))
+	if res.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("a condition that fails: %s", res.Status)
+	}
 }
 
 func TestApplySaysWhatIsWrong(t *testing.T) {

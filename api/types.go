@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/spec"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -126,10 +127,16 @@ type Refusal struct {
 	Reason string `json:"reason"`
 }
 
+// TagNone is the tag of a tree that is not there.
+const TagNone = fsm.TagNone
+
 // Plan is what applying a tree file would change.
 type Plan struct {
-	Tree    string        `json:"tree"`
-	New     bool          `json:"new"`
+	Tree string `json:"tree"`
+	New  bool   `json:"new"`
+	// Tag is that of the tree as it is, "none" if it is not there: applied with it,
+	// the file changes just what the plan shows.
+	Tag     string        `json:"tag"`
 	Changes []spec.Change `json:"changes"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/spec"
@@ -40,8 +41,32 @@ func (s *Server) message(r fsm.Result, what string) string {
 	}
 }
 
+// Expected is the condition of a write about one tree.
+type Expected struct {
+	IfMatch     string `header:"If-Match" maxLength:"256" doc:"ETag that the tree's file must have, as its spec and a plan tell; otherwise nothing is done (412)"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"256" doc:"Only *: there must be no such tree"`
+}
+
+// tag is what the state must find; empty if nothing is expected.
+func (e Expected) tag() (string, error) {
+	tag, quoted := strings.CutPrefix(e.IfMatch, `"`)
+	tag, closed := strings.CutSuffix(tag, `"`)
+	switch {
+	case e.IfNoneMatch == "*" && e.IfMatch == "":
+		return fsm.TagNone, nil
+	case e.IfNoneMatch != "":
+		return "", badRequest("If-None-Match can only be *, and without If-Match")
+	case e.IfMatch == "":
+		return "", nil
+	case quoted && closed && tag != "" && tag != fsm.TagNone && !strings.Contains(tag, `"`):
+		return tag, nil
+	}
+	return "", badRequest("If-Match must be one ETag of a tree in quotes, not %s", e.IfMatch)
+}
+
 type applyInput struct {
 	Written
+	Expected
 	File
 	Name string `path:"name" maxLength:"64" doc:"Name of the tree, the same as in the file"`
 }
@@ -54,16 +79,25 @@ func (s *Server) apply(ctx context.Context, in *applyInput) (*answer[Done], erro
 	if tree.Name != in.Name {
 		return nil, badRequest("the file describes the tree %q, but it was sent as %q; one of the two is wrong", tree.Name, in.Name)
 	}
-	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree}, "tree "+in.Name+" is applied")
+	tag, err := in.tag()
+	if err != nil {
+		return nil, err
+	}
+	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree, If: tag}, "tree "+in.Name+" is applied")
 }
 
 type treeInput struct {
 	Written
+	Expected
 	Name string `path:"name" maxLength:"64" doc:"Name of the tree"`
 }
 
 func (s *Server) deleteTree(ctx context.Context, in *treeInput) (*answer[Done], error) {
-	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeDeleteTree, Name: in.Name}, "tree "+in.Name+" is being deleted")
+	tag, err := in.tag()
+	if err != nil {
+		return nil, err
+	}
+	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeDeleteTree, Name: in.Name, If: tag}, "tree "+in.Name+" is being deleted")
 }
 
 type verbInput struct {

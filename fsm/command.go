@@ -52,6 +52,9 @@ type Command struct {
 	// Sum, of a checksum, is what a majority of the voters holds for an earlier
 	// checksum entry; nil if none is known.
 	Sum *link.Sum `cbor:"19,keyasint,omitempty"`
+	// If, of apply and delete, is the Tag that the tree must have, or TagNone.
+	// Empty: any.
+	If string `cbor:"20,keyasint,omitempty"`
 }
 
 // Init is the first command of a cluster.

@@ -29,6 +29,8 @@ var (
 	ErrLeft = errors.New("has left the cluster")
 	// ErrUnknownTree: no tree of that name.
 	ErrUnknownTree = errors.New("unknown tree")
+	// ErrChanged: the tree is not as the request says it must be.
+	ErrChanged = errors.New("not as expected")
 )
 
 // Result answers one command.
@@ -159,9 +161,9 @@ func (s *state) do(c *Command) Result {
 	case TypeDrain:
 		return s.drain(c.Node, c.By)
 	case TypeApplyTree:
-		return s.applyTree(c.Tree, c.By)
+		return s.applyTree(c)
 	case TypeDeleteTree:
-		return s.deleteTree(c.Name, c.By)
+		return s.deleteTree(c)
 	case TypeVerb:
 		return s.verb(c.Verb, c.By)
 	case TypeReturned:

@@ -79,7 +79,7 @@ func (s *state) kept() []Record {
 var codes = map[string]error{
 	"stale": supervisor.ErrStale, "unknown": supervisor.ErrUnknown, "refused": supervisor.ErrRefused,
 	"unknown_node": ErrUnknownNode, "unknown_tree": ErrUnknownTree,
-	"left": ErrLeft,
+	"left": ErrLeft, "changed": ErrChanged,
 }
 
 // remembered is a repeated answer: its text, and the sentinel it stands for.

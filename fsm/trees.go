@@ -1,13 +1,50 @@
 package fsm
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/selfware/selfware/supervisor"
 )
 
+// TagNone is the tag of a tree that is not there.
+const TagNone = "none"
+
+// Tag tells a spec from others: two with equal tags are equal.
+func Tag(spec supervisor.Spec) string {
+	data, err := encMode.Marshal(spec)
+	if err != nil {
+		panic(err) // it came out of an entry, or a file that fits into one
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// expect refuses a request about a tree that is not as it must be: somebody else
+// has changed it since the request's author looked (compare-and-set).
+func (s *state) expect(name, tag string) error {
+	now := TagNone
+	if t := s.trees[name]; tag != "" && t != nil {
+		now = Tag(t.Spec())
+	}
+	switch {
+	case tag == "" || tag == now:
+		return nil
+	case now == TagNone:
+		return fmt.Errorf("%w: there is no tree %q", ErrChanged, name)
+	case tag == TagNone:
+		return fmt.Errorf("%w: there is a tree %q, its tag is %s", ErrChanged, name, now)
+	}
+	return fmt.Errorf("%w: the tag of tree %q is %s, not %s: it was changed", ErrChanged, name, now, tag)
+}
+
 // applyTree makes a tree, or edits the one of that name.
-func (s *state) applyTree(spec *supervisor.Spec, by string) Result {
+func (s *state) applyTree(c *Command) Result {
+	spec, by := c.Tree, c.By
+	if err := s.expect(spec.Name, c.If); err != nil {
+		return Result{Err: err}
+	}
 	if n := s.others(spec.Name) + spec.Size(); n > MaxLives {
 		return Result{Err: fmt.Errorf("%w: the cluster would have %d children, the limit is %d", supervisor.ErrRefused, n, MaxLives)}
 	}
@@ -43,12 +80,15 @@ func (s *state) others(name string) (n int) {
 	return n
 }
 
-func (s *state) deleteTree(name, by string) Result {
-	t := s.trees[name]
+func (s *state) deleteTree(c *Command) Result {
+	t := s.trees[c.Name]
 	if t == nil {
-		return Result{Err: fmt.Errorf("%w: %q", ErrUnknownTree, name)}
+		return Result{Err: fmt.Errorf("%w: %q", ErrUnknownTree, c.Name)}
 	}
-	ds, err := s.step(t, supervisor.Delete{By: by})
+	if err := s.expect(c.Name, c.If); err != nil {
+		return Result{Err: err}
+	}
+	ds, err := s.step(t, supervisor.Delete{By: c.By})
 	return Result{Err: err, Decisions: ds}
 }
 

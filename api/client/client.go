@@ -19,6 +19,7 @@ type Client struct {
 	base  string // http://host:port
 	http  *http.Client
 	stale bool
+	tag   string
 }
 
 // Stale gives a client whose reads are answered by the node's own replica, at
@@ -33,6 +34,14 @@ func (c *Client) Stale() *Client {
 func (c *Client) As(by string) *Client {
 	copy := *c
 	copy.cfg.By = by
+	return &copy
+}
+
+// If gives a client whose Apply and Delete do nothing, and fail with code conflict,
+// unless the tree's tag is this: that of a Plan, "none" if there must be no such tree.
+func (c *Client) If(tag string) *Client {
+	copy := *c
+	copy.tag = tag
 	return &copy
 }
 
@@ -72,7 +81,7 @@ func (c *Client) Spec(ctx context.Context, name string) (string, error) {
 func (c *Client) Apply(ctx context.Context, name, text, by string) (api.Done, error) {
 	return call[api.Done](ctx, c, request{
 		method: http.MethodPut, path: "/v1/trees/" + url.PathEscape(name),
-		body: []byte(text), contentType: "application/yaml", by: by,
+		body: []byte(text), contentType: "application/yaml", by: by, expects: true,
 	})
 }
 
@@ -85,7 +94,7 @@ func (c *Client) Plan(ctx context.Context, text string) (api.Plan, error) {
 
 // Delete stops a tree and forgets it.
 func (c *Client) Delete(ctx context.Context, name string) (api.Done, error) {
-	return call[api.Done](ctx, c, request{method: http.MethodDelete, path: "/v1/trees/" + url.PathEscape(name)})
+	return call[api.Done](ctx, c, request{method: http.MethodDelete, path: "/v1/trees/" + url.PathEscape(name), expects: true})
 }
 
 // Verb does start, stop, restart or move to a worker, a supervisor or a tree.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type request struct {
 	by           string
 	read         bool // may be answered by any replica, if the client is Stale
 	slow         bool // may take longer than others
+	expects      bool // takes the condition of If
 }
 
 func (r *request) json(v any) {
@@ -78,6 +80,12 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
+	}
+	switch {
+	case c.tag == api.TagNone && r.expects:
+		req.Header.Set("If-None-Match", "*")
+	case c.tag != "" && r.expects:
+		req.Header.Set("If-Match", strconv.Quote(c.tag))
 	}
 	if !r.read {
 		req.Header.Set(api.HeaderBy, cmp.Or(r.by, c.cfg.By, "api"))

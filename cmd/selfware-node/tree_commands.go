@@ -30,12 +30,12 @@ func (a *app) treeCommands() []*cli.Command {
 		{
 			Name: "apply", Usage: "make the cluster run a tree file, or the changes in it", Category: catTree, ArgsUsage: "FILE",
 			Description: "   FILE may be - for standard input.",
-			Flags:       []cli.Flag{waitFlag("wait until the tree has settled; fail if it does not"), timeout()},
+			Flags:       []cli.Flag{waitFlag("wait until the tree has settled; fail if it does not"), timeout(), tagFlag()},
 			Action:      speak(apply),
 		},
 		{
 			Name: "delete", Usage: "stop a tree and forget it", Category: catTree, ArgsUsage: "TREE",
-			Flags:  []cli.Flag{waitFlag("wait until all of it has stopped"), timeout()},
+			Flags:  []cli.Flag{waitFlag("wait until all of it has stopped"), timeout(), tagFlag()},
 			Action: speak(deleteTree),
 		},
 		{
@@ -45,6 +45,12 @@ func (a *app) treeCommands() []*cli.Command {
 				return err
 			},
 		},
+	}
+}
+
+func tagFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "if-match", Usage: "do nothing, and fail, unless the tree is the one with this `TAG`, as plan prints it; none: unless there is no such tree",
 	}
 }
 
@@ -131,7 +137,7 @@ func apply(c *cli.Context, cl *client.Client) error {
 	if err != nil {
 		return err
 	}
-	done, err := cl.Apply(c.Context, name, text, "")
+	done, err := cl.If(c.String("if-match")).Apply(c.Context, name, text, "")
 	if err != nil {
 		return err
 	}
@@ -149,7 +155,7 @@ func deleteTree(c *cli.Context, cl *client.Client) error {
 		return usagef("flag --timeout is of no use without --wait")
 	}
 	name := c.Args().First()
-	done, err := cl.Delete(c.Context, name)
+	done, err := cl.If(c.String("if-match")).Delete(c.Context, name)
 	if err != nil {
 		return err
 	}

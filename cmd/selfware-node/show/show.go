@@ -291,6 +291,7 @@ func Plan(w io.Writer, p api.Plan, s Style) {
 			fmt.Fprintf(w, "  %s\n", s.paint(color, Clean(line)))
 		}
 	}
+	fmt.Fprintf(w, "to apply just this: apply --if-match %s\n", Clean(p.Tag))
 }
 
 // Peers prints the servers of raft's configuration.

@@ -110,8 +110,8 @@ func TestGolden(t *testing.T) {
 			Plan(w, api.Plan{Tree: "shop"}, s)
 			old := supervisor.Spec{Name: "shop", Children: []supervisor.ChildSpec{{ID: "a", RestartType: supervisor.Permanent, Program: &supervisor.Program{Argv: []string{"x"}}}}}
 			changed := supervisor.Spec{Name: "shop", Children: []supervisor.ChildSpec{{ID: "a", RestartType: supervisor.Permanent, MaxRestarts: &one, Program: &supervisor.Program{Argv: []string{"y"}}}}}
-			Plan(w, api.Plan{Tree: "shop", New: true, Changes: spec.Diff(nil, &old)}, s)
-			Plan(w, api.Plan{Tree: "shop", Changes: spec.Diff(&old, &changed)}, s)
+			Plan(w, api.Plan{Tree: "shop", New: true, Tag: api.TagNone, Changes: spec.Diff(nil, &old)}, s)
+			Plan(w, api.Plan{Tree: "shop", Tag: "0a1b", Changes: spec.Diff(&old, &changed)}, s)
 		},
 	}
 	for name, print := range tests {
