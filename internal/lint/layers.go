@@ -70,7 +70,7 @@ var layers = map[string][]string{
 	"jepsen-lite/offline":  {"supervisor", "fsm", "cluster", "cluster/raftstore", "jepsen-lite/history"},
 	"jepsen-lite/report":   {"jepsen-lite/check", "jepsen-lite/history"},
 	"jepsen-lite/witness":  {"jepsen-lite/history"},
-	"jepsen-lite/workload": {"api", "api/client", "jepsen-lite/history", "jepsen-lite/lab", "jepsen-lite/witness"},
+	"jepsen-lite/workload": {"api", "api/client", "fsm", "spec", "jepsen-lite/history", "jepsen-lite/lab", "jepsen-lite/witness"},
 	"jepsen-lite/vswitch":  {},
 	"jepsen-lite/clock":    {},
 	"jepsen-lite/lab":      {"api", "jepsen-lite/vswitch", "jepsen-lite/clock"},

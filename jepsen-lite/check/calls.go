@@ -37,7 +37,7 @@ func (in *Input) calls() []call {
 // changes tells whether an operation changes anything.
 func changes(k history.Kind) bool {
 	switch k {
-	case history.Write, history.Delete, history.Add, history.Start, history.Stop:
+	case history.Write, history.Delete, history.Swap, history.Add, history.Start, history.Stop:
 		return true
 	}
 	return false

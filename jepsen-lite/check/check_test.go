@@ -106,6 +106,15 @@ func (in *Input) op(at int, node string, kind history.Kind, key, value string, e
 	return &in.Ops[len(in.Ops)-1]
 }
 
+// swap adds a swap of reg-0; one that failed was refused for its value.
+func (in *Input) swap(at int, expect, value string, end history.OpType) {
+	answer := in.op(at, "n3", history.Swap, "reg-0", value, end)
+	answer.Expect, in.Ops[len(in.Ops)-2].Expect = expect, expect
+	if end == history.Fail {
+		answer.Error = history.Conflict
+	}
+}
+
 func (in *Input) operations() {
 	for i := range 10 {
 		value := fmt.Sprint(i)
@@ -199,6 +208,25 @@ func TestCheckers(t *testing.T) {
 			in.op(1500, "n3", history.Delete, "reg-0", "", history.OK)
 			in.op(1600, "n3", history.Read, "reg-0", "", history.OK)
 		}, ""},
+		{"linearizable", "swaps done and refused", func(in *Input) {
+			in.swap(1500, "9", "99", history.OK)
+			in.swap(1600, "9", "98", history.Fail)
+			in.op(1700, "n3", history.Read, "reg-0", "99", history.OK)
+		}, ""},
+		{"linearizable", "a swap done on another value", func(in *Input) {
+			in.swap(1500, "8", "99", history.OK)
+			in.swap(1600, "8", "98", history.Fail)
+		}, "reg-0"},
+		{"linearizable", "a swap refused on its value", func(in *Input) {
+			in.swap(1500, "9", "99", history.OK)
+			in.swap(1600, "99", "98", history.Fail)
+		}, "reg-0"},
+		{"linearizable", "two swaps done on one value", func(in *Input) {
+			in.swap(1500, "9", "99", history.OK)
+			in.swap(1600, "9", "98", history.OK)
+			in.swap(1700, "9", "97", history.Fail)
+		}, "reg-0"},
+		{"linearizable", "no swap was ever refused", func(in *Input) { in.swap(1500, "9", "99", history.OK) }, "vacuous"},
 		{"linearizable", "nothing to judge", func(in *Input) { in.Ops = nil }, "vacuous"},
 
 		{"durability", "an acknowledged command that the log lacks", func(in *Input) { in.Log.Commands = in.Log.Commands[1:] }, "is not in the log"},

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -16,12 +17,12 @@ const patience = 60 * time.Second
 // in and out of a register's operation.
 type (
 	asked struct {
-		kind  history.Kind
-		value string
+		kind          history.Kind
+		value, expect string
 	}
 	answered struct {
-		ok    bool
-		value string
+		outcome history.OpType
+		value   string
 	}
 )
 
@@ -33,7 +34,12 @@ var register = porcupine.Model{
 		case history.Write:
 			return true, in.value
 		case history.Delete:
-			return !out.ok || state != "", ""
+			return out.outcome != history.OK || state != "", ""
+		case history.Swap:
+			if state == in.expect {
+				return out.outcome != history.Fail, in.value
+			}
+			return out.outcome != history.OK, state
 		default:
 			return out.value == state, state
 		}
@@ -42,7 +48,9 @@ var register = porcupine.Model{
 		switch in, out := input.(asked), output.(answered); {
 		case in.kind == history.Read:
 			return "read: " + short(out.value)
-		case !out.ok:
+		case in.kind == history.Swap:
+			return fmt.Sprintf("swap %s for %s: %s", short(in.expect), in.value, out.outcome)
+		case out.outcome == history.Info:
 			return string(in.kind) + " " + in.value + " (not known)"
 		default:
 			return string(in.kind) + " " + in.value
@@ -66,11 +74,12 @@ func (in *Input) Registers() (byKey map[string][]porcupine.Operation, open, drop
 	written := in.written()
 	for _, c := range in.calls() {
 		switch c.Kind {
-		case history.Write, history.Delete, history.Read:
+		case history.Write, history.Delete, history.Read, history.Swap:
 		default:
 			continue
 		}
-		if c.outcome == history.Fail || c.outcome == history.Info && c.Kind == history.Read {
+		refused := c.Kind == history.Swap && c.outcome == history.Fail && c.answer.Error == history.Conflict
+		if c.outcome == history.Fail && !refused || c.outcome == history.Info && c.Kind == history.Read {
 			continue
 		}
 		if c.outcome == history.Info {
@@ -81,8 +90,8 @@ func (in *Input) Registers() (byKey map[string][]porcupine.Operation, open, drop
 			open++
 		}
 		byKey[c.Key] = append(byKey[c.Key], porcupine.Operation{
-			ClientId: c.Process, Input: asked{c.Kind, c.Value}, Call: int64(c.Time),
-			Output: answered{c.outcome == history.OK, c.answer.Value}, Return: int64(c.returned), Metadata: c.Node,
+			ClientId: c.Process, Input: asked{c.Kind, c.Value, c.Expect}, Call: int64(c.Time),
+			Output: answered{c.outcome, c.answer.Value}, Return: int64(c.returned), Metadata: c.Node,
 		})
 	}
 	return byKey, open, dropped
@@ -94,13 +103,12 @@ func Model() porcupine.Model { return register }
 // linearizable is P6.
 func linearizable(in *Input, v *Verdict) {
 	byKey, open, dropped := in.Registers()
-	reads, writes := 0, 0
+	kinds, swapped := make(map[history.Kind]int), 0
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		for _, op := range byKey[key] {
-			if op.Input.(asked).kind == history.Read {
-				reads++
-			} else {
-				writes++
+			kinds[op.Input.(asked).kind]++
+			if op.Input.(asked).kind == history.Swap && op.Output.(answered).outcome == history.OK {
+				swapped++
 			}
 		}
 		switch porcupine.CheckOperationsTimeout(register, byKey[key], patience/time.Duration(len(byKey))) {
@@ -110,10 +118,14 @@ func linearizable(in *Input, v *Verdict) {
 			v.bad("cannot decide on the %d operations on register %s within the time", len(byKey[key]), key)
 		}
 	}
+	reads, writes, swaps := kinds[history.Read], kinds[history.Write]+kinds[history.Delete], kinds[history.Swap]
 	v.need(reads >= 5 && writes >= 5, "%d reads and %d writes", reads, writes)
+	v.need(swaps == 0 || swapped > 0 && swapped < swaps, "%d of %d swaps done", swapped, swaps)
 	v.count("registers", len(byKey))
 	v.count("reads", reads)
 	v.count("writes", writes)
+	v.count("swaps", swaps)
+	v.count("swaps done", swapped)
 	v.count("unknown outcomes", open)
 	v.count("left out, not in the log", dropped)
 }

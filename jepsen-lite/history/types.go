@@ -58,6 +58,9 @@ type Child struct {
 // OpType is a step of an operation.
 type OpType string
 
+// Conflict is the error of a Swap that failed because the register had another value.
+const Conflict = "conflict"
+
 // An operation begins with invoke, and ends at most once: ok, fail (surely not
 // done) or info (may be done at any later time).
 const (
@@ -75,6 +78,7 @@ const (
 	Write  Kind = "write"  // a register gets Value
 	Read   Kind = "read"   // of a register; "" is that there is none
 	Delete Kind = "delete" // of a register
+	Swap   Kind = "swap"   // a register gets Value if it has Expect
 	Add    Kind = "add"    // of an element to the set
 	List   Kind = "list"   // of the set
 	Start  Kind = "start"  // of a child, by an operator
@@ -92,6 +96,7 @@ type Op struct {
 	Kind    Kind     `json:"kind"`
 	Key     string   `json:"key,omitempty"`
 	Value   string   `json:"value,omitempty"`
+	Expect  string   `json:"expect,omitempty"` // of Swap
 	Values  []string `json:"values,omitempty"` // of List
 	Index   uint64   `json:"index,omitempty"`  // of the log, as answered
 	Error   string   `json:"error,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/selfware/selfware/api"
 	"github.com/selfware/selfware/api/client"
+	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
+	"github.com/selfware/selfware/spec"
 )
 
 // patience is how long a client waits for an answer. It is shorter than a node
@@ -36,7 +39,7 @@ type asker struct {
 func (a *asker) do(ctx context.Context, n lab.Node, process int, op history.Op) history.Op {
 	op.Process, op.Node, op.Type = process, n.Name(), history.Invoke
 	op.ID = fmt.Sprintf("jl-%d", a.last.Add(1))
-	if op.Kind == history.Write || op.Kind == history.Add {
+	if op.Kind == history.Write || op.Kind == history.Swap || op.Kind == history.Add {
 		op.Value = strings.TrimPrefix(op.ID, "jl-")
 	}
 	op.Time = history.Now()
@@ -57,6 +60,11 @@ func (a *asker) ask(ctx context.Context, n lab.Node, op history.Op) (history.Op,
 	switch op.Kind {
 	case history.Write:
 		done, err = c.Apply(ctx, op.Key, waiting(op.Key, op.Value), op.ID)
+	case history.Swap:
+		var tag string
+		if tag, err = tagOf(op.Key, op.Expect); err == nil {
+			done, err = c.If(tag).Apply(ctx, op.Key, waiting(op.Key, op.Value), op.ID)
+		}
 	case history.Add:
 		done, err = c.Apply(ctx, elements+op.Value, waiting(elements+op.Value, "1"), op.ID)
 	case history.Delete:
@@ -84,6 +92,15 @@ func (a *asker) ask(ctx context.Context, n lab.Node, op history.Op) (history.Op,
 // there is not. Its value is a time that never comes.
 func waiting(name, value string) string {
 	return fmt.Sprintf("name: %s\non_exhausted: {retry_after: %ss}\nchildren: [{id: x, run: [\"true\"], needs: {never: \"yes\"}}]\n", name, value)
+}
+
+// tagOf is the tag of a register that has a value.
+func tagOf(key, value string) (string, error) {
+	if value == "" {
+		return api.TagNone, nil
+	}
+	tree, err := spec.Parse(key, []byte(waiting(key, value)))
+	return fsm.Tag(tree), err
 }
 
 var retryAfter = regexp.MustCompile(`retry_after:\s*"?([0-9a-zµ.]+)`)
@@ -127,6 +144,9 @@ func outcome(kind history.Kind, err error) (history.OpType, string) {
 		switch p.Code {
 		case api.CodeUncertain, api.CodeUnreachable, api.CodeInternal:
 			return history.Info, p.Code
+		}
+		if p.Status == http.StatusPreconditionFailed {
+			return history.Fail, history.Conflict
 		}
 		return history.Fail, p.Code
 	}

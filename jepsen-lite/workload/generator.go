@@ -27,12 +27,13 @@ type Clients struct {
 	asker *asker
 
 	mu   sync.Mutex
-	used map[string]int // operations by key
+	used map[string]int    // operations by key
+	seen map[string]string // the value of each register that some client saw last
 }
 
 // NewClients makes the clients of a workload.
 func NewClients(w Workload, l lab.Lab, seed uint64, ops *history.Stream[history.Op]) *Clients {
-	return &Clients{w: w, seed: seed, asker: &asker{lab: l, ops: ops}, used: make(map[string]int)}
+	return &Clients{w: w, seed: seed, asker: &asker{lab: l, ops: ops}, used: make(map[string]int), seen: make(map[string]string)}
 }
 
 // Run asks until ctx ends, and then lets every operation end.
@@ -63,9 +64,24 @@ func (c *Clients) client(ctx context.Context, number int) {
 			continue
 		}
 		// An operation that has begun ends by its own time, not by the run's.
-		if got := c.asker.do(context.WithoutCancel(ctx), n, process, op); got.Type == history.Info {
+		got := c.asker.do(context.WithoutCancel(ctx), n, process, op)
+		if got.Type == history.Info {
 			process = int(c.asker.process.Add(1))
 		}
+		c.see(got)
+	}
+}
+
+// see notes the value that a register had.
+func (c *Clients) see(op history.Op) {
+	if op.Type != history.OK {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch op.Kind {
+	case history.Write, history.Read, history.Delete, history.Swap:
+		c.seen[op.Key] = op.Value
 	}
 }
 
@@ -94,7 +110,7 @@ func (c *Clients) draw(rng *rand.Rand) (history.Op, bool) {
 	}
 	limit := 1 << 30
 	switch op.Kind {
-	case history.Write, history.Read, history.Delete:
+	case history.Write, history.Read, history.Delete, history.Swap:
 		op.Key, limit = fmt.Sprintf("reg-%d", rng.IntN(registers)), perRegister
 	case history.Add:
 		op.Key, limit = "set", maxElements
@@ -107,6 +123,9 @@ func (c *Clients) draw(rng *rand.Rand) (history.Op, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.used[string(op.Key)]++
+	if op.Kind == history.Swap {
+		op.Expect = c.seen[op.Key]
+	}
 	return op, c.used[op.Key] <= limit
 }
 

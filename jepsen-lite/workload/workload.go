@@ -69,9 +69,9 @@ func Workloads() []Workload {
 	solo.Children[5].Script.Deaf = true // only SIGKILL ends it
 	return []Workload{
 		{
-			Name: "register", Line: "clients write, read and delete registers through every node",
+			Name: "register", Line: "clients write, swap, read and delete registers through every node",
 			Trees: []Tree{steady}, Clients: 8, Pace: 200 * time.Millisecond,
-			Mix: map[history.Kind]int{history.Write: 8, history.Read: 10, history.Delete: 1, history.Look: 1},
+			Mix: map[history.Kind]int{history.Write: 5, history.Swap: 5, history.Read: 10, history.Delete: 1, history.Look: 1},
 		},
 		{
 			Name: "set", Line: "clients add elements to a set that must never lose one",

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/spec"
 )
@@ -61,6 +62,9 @@ func TestValues(t *testing.T) {
 		if got, err := valueOf(string(text), nil); err != nil || got != value {
 			t.Errorf("%s comes back as %q, %v from\n%s", value, got, err, text)
 		}
+		if tag, err := tagOf("reg-1", value); err != nil || tag != fsm.Tag(s) {
+			t.Errorf("the tag of %s is %s, %v", value, tag, err)
+		}
 	}
 	if got, err := valueOf("", &api.Problem{Code: api.CodeNotFound}); got != "" || err != nil {
 		t.Errorf("no tree is %q, %v", got, err)
@@ -85,6 +89,7 @@ func TestOutcomes(t *testing.T) {
 		{history.Write, &api.Problem{Code: api.CodeInternal}, history.Info},
 		{history.Write, fmt.Errorf("cannot reach the node: %w", dial), history.Fail},
 		{history.Write, &net.OpError{Op: "read", Err: errors.New("reset")}, history.Info},
+		{history.Swap, &api.Problem{Code: api.CodeConflict, Status: 412}, history.Fail},
 		{history.Delete, context.DeadlineExceeded, history.Info},
 		{history.Read, context.DeadlineExceeded, history.Fail},
 	} {
