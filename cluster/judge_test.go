@@ -25,7 +25,7 @@ func TestJudge(t *testing.T) {
 		{"silent and dead", sign{silent: times.Silence, gossip: gossip.Dead, dead: times.Grace}, "dead by gossip"},
 		{"silent and just dead", sign{silent: times.Silence, gossip: gossip.Dead, dead: times.Grace - 1}, ""},
 		{"silent and left", sign{silent: times.Silence, gossip: gossip.Left, dead: times.Grace}, "left by gossip"},
-		{"silent in a session that hangs", sign{session: true, silent: times.Silence, gossip: gossip.Dead}, "silent for 2.3s"},
+		{"silent in a session that hangs", sign{session: true, silent: times.Silence, gossip: gossip.Dead}, "silent for 2.9s"},
 		{"no session for long", sign{silent: times.Unreachable, gossip: gossip.Alive}, "no session for 20s"},
 		{"it answers, and opens no session", sign{apart: times.Unreachable, gossip: gossip.Alive}, "no session for 20s"},
 		{"it answers, and has time to open one", sign{apart: times.Unreachable - 1, gossip: gossip.Dead, dead: time.Minute}, ""},

@@ -22,7 +22,8 @@ type Times struct {
 	// upgrade).
 	Return time.Duration
 	// Silence is the least time without a sign of life after which a node that
-	// gossip holds for dead is lost.
+	// gossip holds for dead is lost. In lan, a pause of 2 s and the round trips of a
+	// dial after it, 200 ms each, must fit (P16).
 	Silence time.Duration
 	// Unreachable is the time without a session after which a node is lost
 	// whatever gossip says: it can get no orders.
@@ -89,7 +90,7 @@ func TimesOf(p gossip.Profile) Times {
 	return Times{
 		Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, Lease: 200 * time.Millisecond,
 		Commit: 50 * time.Millisecond, Tick: 100 * time.Millisecond, Ping: 400 * time.Millisecond,
-		Grace: 250 * time.Millisecond, Return: 5 * time.Second, Silence: 2300 * time.Millisecond, Unreachable: 20 * time.Second, Alone: 3 * time.Second, Stall: 2 * time.Second,
+		Grace: 250 * time.Millisecond, Return: 5 * time.Second, Silence: 2900 * time.Millisecond, Unreachable: 20 * time.Second, Alone: 3 * time.Second, Stall: 2 * time.Second,
 		Steward: 500 * time.Millisecond, Stable: time.Second,
 		Renew: 400 * time.Millisecond, Soft: 3300 * time.Millisecond, Fence: 4 * time.Second,
 		Kill: 500 * time.Millisecond, Slack: 300 * time.Millisecond,

@@ -99,7 +99,7 @@ func (p *Plan) benign(r chance) {
 	p.Profile = gossip.LAN
 	p.Latency = one(r, 300*time.Microsecond, 20*time.Millisecond, 100*time.Millisecond)
 	p.Loss = one(r, 0, 0.05, 0.10)
-	longest := 1900*time.Millisecond - 2*p.Latency // what others see of a pause is longer than it was
+	const longest = 1950 * time.Millisecond
 	for at := r.between(0, 10*time.Second); at < p.Safety; at += r.between(5*time.Second, 20*time.Second) {
 		p.add(Fault{At: at, What: "pause", Who: p.anyone(r), For: r.between(100*time.Millisecond, longest)})
 	}

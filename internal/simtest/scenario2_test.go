@@ -356,7 +356,7 @@ func TestPauseDuringLeaderChange(t *testing.T) {
 			old := s.handOver()
 			time.Sleep(time.Duration(seed) * 100 * time.Millisecond)
 			s.net.Pause(old.ip)
-			time.Sleep(1800 * time.Millisecond)
+			time.Sleep(1950 * time.Millisecond)
 			s.net.Resume(old.ip)
 			time.Sleep(10 * time.Second)
 			s.noLoss()
