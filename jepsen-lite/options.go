@@ -35,8 +35,8 @@ type options struct {
 	keep    bool
 }
 
-// strike is what one word of --nemesis stands for: a nemesis, or all whose names
-// begin so, of which one is drawn each time.
+// strike is what one word of --nemesis stands for: a nemesis, all whose names begin
+// so, or what can be at once of two such words; one is drawn each time.
 type strike struct {
 	asked   string
 	choices []nemesis.Nemesis
@@ -56,7 +56,7 @@ func parse(args []string) (options, error) {
 	var work, nemeses string
 	flags := flag.NewFlagSet("jepsen-lite run", flag.ContinueOnError)
 	flags.StringVar(&work, "workload", "", "`NAME` of what the cluster shall do")
-	flags.StringVar(&nemeses, "nemesis", "", "`NAMES` of faults, with commas between; NAME:TARGET strikes one, leader, follower, minority, majority or all;\nthe beginning of names, such as partition, stands for any of them; none does no faults")
+	flags.StringVar(&nemeses, "nemesis", "", "`NAMES` of faults, with commas between; NAME:TARGET strikes one, leader, follower, minority, majority or all;\nthe beginning of names, such as partition, stands for any of them; A+B lets two overlap; none does no faults")
 	flags.IntVar(&o.nodes, "nodes", 0, "number of nodes (default 5; 3 for compose)")
 	flags.DurationVar(&o.length, "time", 60*time.Second, "how long faults may come")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of faults and operations (default: drawn from the time)")
@@ -119,6 +119,49 @@ func (o *options) resolve(work, nemeses string) error {
 
 // strikeOf finds what a word of --nemesis stands for.
 func strikeOf(word string) (strike, error) {
+	parts := strings.Split(word, "+")
+	if len(parts) == 1 {
+		return single(word)
+	}
+	var names []string
+	var targets []nemesis.Target
+	combined := [][]nemesis.Nemesis{nil}
+	for _, part := range parts {
+		one, err := single(part)
+		if err != nil {
+			return one, err
+		}
+		names, targets = append(names, one.asked), append(targets, one.target)
+		var longer [][]nemesis.Nemesis
+		for _, c := range combined {
+			for _, n := range one.choices {
+				longer = append(longer, append(slices.Clone(c), n))
+			}
+		}
+		combined = longer
+	}
+	return pairs(strings.Join(names, "+"), combined, targets)
+}
+
+// pairs are those of the combinations that can be at once.
+func pairs(asked string, combined [][]nemesis.Nemesis, targets []nemesis.Target) (strike, error) {
+	s := strike{asked: asked}
+	var why error
+	for _, c := range combined {
+		if n, err := nemesis.Together(c, targets); err == nil {
+			s.choices = append(s.choices, n)
+		} else if why == nil {
+			why = err
+		}
+	}
+	if len(s.choices) == 0 {
+		return s, why
+	}
+	return s, nil
+}
+
+// single finds what a word without "+" stands for.
+func single(word string) (strike, error) {
 	name, target, _ := strings.Cut(word, ":")
 	targets := []string{"", "one", "leader", "follower", "minority", "majority", "all"}
 	if !slices.Contains(targets, target) {
@@ -176,6 +219,7 @@ func list(w io.Writer) {
 	for _, n := range nemesis.List() {
 		fmt.Fprintf(w, "  %-22s %s\n", n.Name(), n.Line())
 	}
+	fmt.Fprint(w, pairsHelp)
 	fmt.Fprintln(w, "\nCheckers:")
 	for _, c := range check.Checkers() {
 		line := c.Line
@@ -185,6 +229,17 @@ func list(w io.Writer) {
 		fmt.Fprintf(w, "  %-22s %s\n", c.Name, line)
 	}
 }
+
+const pairsHelp = `
+Two at once: A+B, such as partition-one+pause-agent, kill-node+clock-rate, disk-stall:leader+partition-halves or
+partition+kill. The second comes up to a second after the first; which heals first is drawn. Two that would undo each
+other's work are refused: of each group below at most one.
+  links                  partition-*, slow-*
+  processes begun, ended kill-*, restart-*, upgrade-*, power-cut*
+  processes stopped      pause-*, freeze-*, disk-* but disk-full (strace stops them), restart-*, upgrade-*
+  disks                  disk-*, power-cut*
+  clocks                 clock-*
+`
 
 // nearest suggests the name that a word was perhaps meant to be.
 func nearest(word string, names []string) string {

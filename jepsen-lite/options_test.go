@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
 // TestMistakes: what cannot be run is refused, with what was probably meant.
@@ -21,6 +23,9 @@ func TestMistakes(t *testing.T) {
 		{all("--nemesis", "kil-node"), `do you mean "kill-node"?`},
 		{all("--nemesis", "kill-node:leadr"), `do you mean "leader"?`},
 		{all("--nemesis", ""), "which faults"},
+		{all("--nemesis", "partition-one+slow-loss"), "cannot do partition-one and slow-loss at once: both set the rules of links"},
+		{all("--nemesis", "partition-one+paus-agent"), `do you mean "pause-agent"?`},
+		{all("--nemesis", "kill-node+none"), "cannot do none with another"},
 		{all("--dir", ""), "--dir"},
 		{all("--backend", "netn"), `do you mean "netns"?`},
 		{all("--profile", "slow"), "there are: lan, fast, wan"},
@@ -49,10 +54,28 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestPairs: of two words with + between, those combinations are drawn that can be.
+func TestPairs(t *testing.T) {
+	s, err := strikeOf("kill:leader+pause")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for _, n := range s.choices {
+		names[n.Name()] = true
+	}
+	if s.asked != "kill+pause" || !names["kill-node+pause-agent"] || !names["kill-node+pause-keeper"] || names["kill-agent+pause-keeper"] {
+		t.Errorf("%q stands for %v", s.asked, names)
+	}
+	if needs := s.needs(); !needs.Has(lab.CanKill | lab.CanPause) {
+		t.Errorf("it needs %v", needs)
+	}
+}
+
 func TestList(t *testing.T) {
 	var b bytes.Buffer
 	list(&b)
-	for _, want := range []string{"exclusive ", "partition-halves ", "overlap ", "(P13)"} {
+	for _, want := range []string{"exclusive ", "partition-halves ", "A+B", "overlap ", "(P13)"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the list lacks %q:\n%s", want, b.String())
 		}

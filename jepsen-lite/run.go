@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -231,8 +230,7 @@ func (t *tester) recover(ctx context.Context) error {
 	}
 	missing := t.settle(late)
 	if missing == "" {
-		here := slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
-		if err := t.allAlive(late, len(here)); err != nil {
+		if err := t.allAlive(late, len(t.here())); err != nil {
 			missing = err.Error()
 		}
 	}

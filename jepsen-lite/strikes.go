@@ -88,38 +88,54 @@ func (t *tester) strike(ctx context.Context, s strike, rng *rand.Rand, hold time
 	heal, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
 	defer cancel()
 	err = fault.Heal(heal)
-	rec := fault.Record()
-	f := told(rec, fault.Evidence())
-	if t.isolates(f.Nemesis) {
-		f.Minority = f.Nodes
+	for _, p := range nemesis.Parts(fault, len(t.here())) {
+		t.wrote(told(p, fault.Record().Nemesis))
 	}
-	t.faults.Put(f)
 	if err != nil {
 		return fmt.Errorf("cannot heal %s: %w", n.Name(), err)
 	}
 	return held
 }
 
-// told is a fault as the history has it.
-func told(r nemesis.Record, e nemesis.Evidence) history.Fault {
-	end := history.At(r.End)
-	if end == 0 {
-		end = history.Now()
-	}
-	return history.Fault{
-		Nemesis: r.Nemesis, What: r.What, Nodes: r.Nodes, Start: history.At(r.Start), End: end, Evidence: e,
-		Freeze: r.Traits.Freeze, Benign: r.Traits.Benign, Clock: r.Traits.Clock, Quorum: r.Traits.Quorum, Down: r.Traits.Down,
+// long is how long nodes must be cut off for somebody to have surely asked them.
+const long = 2 * time.Second
+
+// wrote writes a fault down. What it did calls for its checker.
+func (t *tester) wrote(f history.Fault) {
+	t.faults.Put(f)
+	for _, e := range f.Effects {
+		if e.Kind == history.CutOff && e.To.Sub(e.From) > long {
+			t.run.Checkers = unique(append(t.run.Checkers, "minority"))
+		}
 	}
 }
 
-// isolates: the nodes of such a fault can reach no majority. All nodes vote, but
-// for those that come and go.
-func (t *tester) isolates(name string) bool {
-	switch name {
-	case "partition-halves", "partition-one", "partition-leader", "partition-majority", "partition-shatter", "partition-raft":
-		return !t.work.Churn
+// told is a part of a fault as the history has it.
+func told(p nemesis.Part, whole string) history.Fault {
+	f := history.Fault{
+		Nemesis: p.Nemesis, What: p.What, Nodes: p.Nodes, Start: history.At(p.Start), End: ended(p.End), Evidence: p.Evidence,
+		Benign: p.Traits.Benign, Clock: p.Traits.Clock, Quorum: p.Traits.Quorum, Down: p.Traits.Down,
 	}
-	return false
+	if whole != p.Nemesis {
+		f.With = whole
+	}
+	for _, e := range p.Effects {
+		f.Effects = append(f.Effects, history.Effect{Kind: e.Kind, Nodes: e.Nodes, From: history.At(e.From), To: ended(e.To)})
+	}
+	return f
+}
+
+// ended is when something ended: now, if it has not.
+func ended(t time.Time) history.Time {
+	if t.IsZero() {
+		return history.Now()
+	}
+	return history.At(t)
+}
+
+// here are the nodes that have not left.
+func (t *tester) here() []lab.Node {
+	return slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
 }
 
 // churn takes a new node in, or one of those out, once all are well.
@@ -129,7 +145,7 @@ func (t *tester) churn(ctx context.Context, rng *rand.Rand) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	here := slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
+	here := t.here()
 	if err := t.allAlive(ctx, len(here)); err != nil {
 		return err
 	}

@@ -96,9 +96,6 @@ func (t *tester) checkers() []string {
 	benign := true
 	for _, n := range t.choices() {
 		benign = benign && strings.HasPrefix(n.Line(), "benign:")
-		if t.isolates(n.Name()) {
-			names = append(names, "minority")
-		}
 	}
 	if benign {
 		names = append(names, "nofalsedeath")

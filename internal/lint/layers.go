@@ -74,7 +74,7 @@ var layers = map[string][]string{
 	"jepsen-lite/vswitch":  {},
 	"jepsen-lite/clock":    {},
 	"jepsen-lite/lab":      {"api", "jepsen-lite/vswitch", "jepsen-lite/clock"},
-	"jepsen-lite/nemesis":  {"api", "jepsen-lite/lab"},
+	"jepsen-lite/nemesis":  {"api", "jepsen-lite/history", "jepsen-lite/lab"},
 }
 
 // seeded is the switch of the seeded bugs. Any package may import it, the pure ones

@@ -28,7 +28,8 @@ func good() *Input {
 		},
 		Faults: []history.Fault{{
 			Nemesis: "kill-node", What: "n1 killed", Nodes: []string{"n1"}, Start: ms(5000), End: ms(10_000),
-			Evidence: map[string]uint64{"nodes killed": 1}, Minority: []string{"n1"},
+			Evidence: map[string]uint64{"nodes killed": 1},
+			Effects:  []history.Effect{{Kind: history.CutOff, Nodes: []string{"n1"}, From: ms(5000), To: ms(10_000)}},
 		}},
 		Read: 1, Leaders: []Leader{{"n1", 2}, {"n2", 3}},
 		Log: history.Log{Complete: true, Common: 900},
@@ -186,6 +187,12 @@ func TestCheckers(t *testing.T) {
 	}{
 		{"evidence", "no trace", func(in *Input) { in.Faults[0].Evidence = map[string]uint64{"nodes killed": 0} }, "left no trace"},
 		{"evidence", "a nemesis that never struck", func(in *Input) { in.Run.Nemeses = append(in.Run.Nemeses, "pause") }, "pause never struck"},
+		{"evidence", "a pair of which only one part ever struck", func(in *Input) { in.Run.Nemeses = append(in.Run.Nemeses, "partition+kill") }, "partition+kill never struck"},
+		{"evidence", "a pair", func(in *Input) {
+			in.Run.Nemeses = []string{"partition+kill-node"}
+			in.Faults[0].With = "partition-one+kill-node"
+		}, ""},
+		{"evidence", "a pair does not do for its part", func(in *Input) { in.Faults[0].With = "partition-one+kill-node" }, "kill never struck"},
 		{"evidence", "nothing succeeded", func(in *Input) { in.Ops = nil }, "0 operations succeeded"},
 
 		{"linearizable", "a stale read", func(in *Input) { in.op(1500, "n3", history.Read, "reg-0", "8", history.OK) }, "reg-0"},
@@ -246,7 +253,17 @@ func TestCheckers(t *testing.T) {
 		{"overlap", "two at once on one node", func(in *Input) { in.live("solo/a", "n1", 10, 4000, 4500, 0) }, "ran twice"},
 		{"overlap", "a moment after a thaw", func(in *Input) { thaw(in, 60) }, ""},
 		{"overlap", "too long after a thaw", func(in *Input) { thaw(in, 150) }, "ran twice for 150ms"},
-		{"overlap", "a stall excuses nothing without a freeze", func(in *Input) { thaw(in, 60); in.Faults[0].Freeze = false }, "ran twice"},
+		{"overlap", "a stall excuses nothing without a freeze", func(in *Input) { thaw(in, 60); in.Faults[0].Effects = nil }, "ran twice"},
+		{"overlap", "a nemesis called freeze that froze nothing", func(in *Input) {
+			thaw(in, 60)
+			in.Faults[0].Nemesis, in.Faults[0].Effects = "freeze-node", nil
+		}, "ran twice"},
+		{"overlap", "a freeze of another node", func(in *Input) { thaw(in, 60); in.Faults[0].Effects[0].Nodes = []string{"n3"} }, "ran twice"},
+		{"overlap", "a freeze that was over long before", func(in *Input) { thaw(in, 60); in.Faults[0].Effects[0].To = ms(7000) }, "ran twice"},
+		{"overlap", "a life that began while its node was frozen", func(in *Input) {
+			thaw(in, 60)
+			in.Faults[0].Effects[0].From = ms(50)
+		}, "ran twice"},
 		{"overlap", "a child that never ran", func(in *Input) {
 			in.Run.Children = append(in.Run.Children, history.Child{Path: "solo/b", Exclusive: true})
 		}, "solo/b never ran"},
@@ -376,8 +393,13 @@ func TestCheckers(t *testing.T) {
 
 		{"minority", "acknowledged alone", func(in *Input) { in.op(8000, "n1", history.Write, "reg-1", "9", history.OK) }, "n1, cut off with [n1], acknowledged"},
 		{"minority", "answered by the majority", func(in *Input) { in.op(8000, "n2", history.Write, "reg-1", "9", history.OK) }, ""},
+		{"minority", "answered while the cut was not yet", func(in *Input) {
+			in.Faults[0].Effects[0].From = ms(8500)
+			in.op(8000, "n1", history.Write, "reg-1", "9", history.OK)
+			in.op(9100, "n1", history.Write, "reg-1", "9", history.Fail)
+		}, ""},
 		{"minority", "on its way at the cut", func(in *Input) { in.op(5100, "n1", history.Write, "reg-1", "9", history.OK) }, ""},
-		{"minority", "nobody cut off", func(in *Input) { in.Faults[0].Minority = nil }, "vacuous"},
+		{"minority", "nobody cut off", func(in *Input) { in.Faults[0].Effects = nil }, "vacuous"},
 
 		{"nofalsedeath", "a fault that kills", nil, "vacuous"},
 		{"nofalsedeath", "benign", func(in *Input) { in.Faults[0].Benign = true }, ""},
@@ -433,7 +455,7 @@ func TestCheckers(t *testing.T) {
 // thaw makes of the fault a freeze of n1 from 5 s to 10 s: solo/a goes on there
 // for some milliseconds after it.
 func thaw(in *Input, last int) {
-	in.Faults[0].Freeze = true
+	in.Faults[0].Effects = []history.Effect{{Kind: history.Frozen, Nodes: []string{"n1"}, From: ms(5001), To: ms(10_000)}}
 	for _, at := range []int{10_000, 10_000 + last} {
 		in.Beats = append(in.Beats, history.Beat{Time: ms(at), Type: history.Here, Life: 1})
 	}

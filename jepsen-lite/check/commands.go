@@ -172,26 +172,21 @@ func begins(d supervisor.Decision) bool {
 // minority is P12: a node that surely reaches no majority acknowledges nothing.
 // What it was asked before the cut, or answers after it, does not count.
 func minority(in *Input, v *Verdict) {
-	tried, cuts := 0, 0
-	for _, f := range in.Faults {
-		if len(f.Minority) > 0 {
-			cuts++
-		}
-	}
+	tried, cuts := 0, in.effects(history.CutOff)
 	for _, c := range in.calls() {
-		for _, f := range in.Faults {
-			if !slices.Contains(f.Minority, c.Node) || c.Time < f.Start+afterCut || c.Time > f.End {
+		for _, e := range cuts {
+			if !slices.Contains(e.Nodes, c.Node) || c.Time < e.From+afterCut || c.Time > e.To {
 				continue
 			}
 			tried++
-			if c.outcome == history.OK && c.returned < f.End {
-				v.bad("%s, cut off with %v, acknowledged %s %s %s (%s)", c.Node, f.Minority, c.Kind, c.Key, c.Value, c.ID)
+			if c.outcome == history.OK && c.returned < e.To {
+				v.bad("%s, cut off with %v, acknowledged %s %s %s (%s)", c.Node, e.Nodes, c.Kind, c.Key, c.Value, c.ID)
 			}
 		}
 	}
-	v.need(cuts > 0, "no node was cut off from the majority")
-	v.need(cuts == 0 || tried > 0, "no node that was cut off was asked anything")
-	v.count("cuts", cuts)
+	v.need(len(cuts) > 0, "no node was cut off from the majority")
+	v.need(len(cuts) == 0 || tried > 0, "no node that was cut off was asked anything")
+	v.count("cuts", len(cuts))
 	v.count("operations asked of the cut off", tried)
 }
 

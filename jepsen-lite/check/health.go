@@ -14,7 +14,7 @@ func evidence(in *Input, v *Verdict) {
 	struck := make(map[string]int)
 	traces := uint64(0)
 	for _, f := range in.Faults {
-		struck[f.Nemesis]++
+		struck[f.Name()]++
 		v.need(f.Real(), "%s (%s) left no trace", f.Nemesis, f.What)
 		for _, n := range f.Evidence {
 			traces += n
@@ -23,7 +23,7 @@ func evidence(in *Input, v *Verdict) {
 	for _, asked := range in.Run.Nemeses {
 		n := 0
 		for name, times := range struck { // order-free: a sum
-			if name == asked || strings.HasPrefix(name, asked+"-") {
+			if stands(asked, name) {
 				n += times
 			}
 		}
@@ -46,6 +46,13 @@ func evidence(in *Input, v *Verdict) {
 	v.count("operations ok", ok)
 	v.count("failed", failed)
 	v.count("unknown", unknown)
+}
+
+// stands tells whether a word stands for a nemesis: it is its name or the
+// beginning of it, or each part is of those that came at once.
+func stands(word, name string) bool {
+	words, names := strings.Split(word, "+"), strings.Split(name, "+")
+	return slices.EqualFunc(words, names, func(w, n string) bool { return n == w || strings.HasPrefix(n, w+"-") })
 }
 
 // availability: once all has settled, requests are answered as before.

@@ -72,10 +72,8 @@ func (l *life) whole() []span { return []span{{l.Time, l.last}} }
 // frozen gives the segments of a life whose node was frozen, and the whole of it
 // otherwise: no other fault excuses that a process stands still and goes on.
 func (in *Input) frozen(l *life) []span {
-	for _, f := range in.Faults {
-		if f.Freeze && slices.Contains(f.Nodes, l.Node) && f.Start < l.last && f.End > l.Time {
-			return l.segments
-		}
+	if in.frozenAs(l, func(history.Effect) bool { return true }) {
+		return l.segments
 	}
 	return l.whole()
 }

@@ -74,9 +74,7 @@ func (in *Input) after(batch, all []member, epoch uint64, v *Verdict) {
 }
 
 func (in *Input) wasFrozen(l *life) bool {
-	return slices.ContainsFunc(in.Faults, func(f history.Fault) bool {
-		return f.Freeze && slices.Contains(f.Nodes, l.Node) && f.Start < l.last && f.End.Add(settling) > l.last
-	})
+	return in.frozenAs(l, func(e history.Effect) bool { return e.To.Add(settling) > l.last })
 }
 
 // struck tells whether a fault was at the life's node when it ended. A node that

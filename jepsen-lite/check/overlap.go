@@ -36,9 +36,9 @@ func overlap(in *Input, v *Verdict) {
 			for _, a := range all[:i] {
 				for _, both := range in.together(a, b) {
 					switch d := both.length(); {
-					case in.excused(a, b, both, func(f history.Fault) bool { return f.Freeze }) && d < afterThaw:
+					case (in.thawed(a, both) || in.thawed(b, both)) && d < afterThaw:
 						froze = max(froze, d)
-					case in.excused(a, b, both, func(f history.Fault) bool { return f.Clock }):
+					case in.wrongClock(a, b, both):
 						wrong = max(wrong, d)
 					default:
 						longest = max(longest, d)
@@ -74,11 +74,17 @@ func (in *Input) together(a, b *life) []span {
 	return all
 }
 
-// excused tells whether a fault of a kind was in force, or just over, at the node
-// of one of the lives.
-func (in *Input) excused(a, b *life, both span, kind func(history.Fault) bool) bool {
+// thawed tells whether a life was frozen with its whole node when it should have
+// ended, or just before.
+func (in *Input) thawed(l *life, both span) bool {
+	return in.frozenAs(l, func(e history.Effect) bool { return e.From <= both.from && both.from <= e.To.Add(settling) })
+}
+
+// wrongClock tells whether a clock beyond bounds was in force, or just over, at
+// the node of one of the lives.
+func (in *Input) wrongClock(a, b *life, both span) bool {
 	return slices.ContainsFunc(in.Faults, func(f history.Fault) bool {
-		return kind(f) && f.Start <= both.from && both.from <= f.End.Add(settling) &&
+		return f.Clock && f.Start <= both.from && both.from <= f.End.Add(settling) &&
 			(slices.Contains(f.Nodes, a.Node) || slices.Contains(f.Nodes, b.Node))
 	})
 }

@@ -170,7 +170,7 @@ func (g gap) because() string {
 	if g.fault == nil {
 		return ", because of no fault"
 	}
-	return " (" + g.fault.Nemesis + ": " + g.fault.What + ")"
+	return " (" + g.fault.Name() + ": " + g.fault.What + ")"
 }
 
 // Recoveries are the times away by kind of fault.
@@ -185,7 +185,7 @@ func (in *Input) Recoveries() []Recovery {
 		if g.fault == nil {
 			continue
 		}
-		k := key{g.fault.Nemesis, g.child.Exclusive}
+		k := key{g.fault.Name(), g.child.Exclusive}
 		if times[k] == nil {
 			keys = append(keys, k)
 		}

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/selfware/selfware/supervisor"
@@ -105,21 +106,46 @@ type Op struct {
 
 // Fault is one fault, from its first effect to its last.
 type Fault struct {
-	Nemesis  string            `json:"nemesis"`
+	Nemesis string `json:"nemesis"`
+	// With names the faults that were done at once, "partition-one+kill-agent", of
+	// which this is one; "" if it came alone. Each is a Fault of its own.
+	With     string            `json:"with,omitempty"`
 	What     string            `json:"what"`
 	Nodes    []string          `json:"nodes"`
 	Start    Time              `json:"start"`
 	End      Time              `json:"end"`
 	Evidence map[string]uint64 `json:"evidence"`
-	// Freeze, Benign, Clock, Quorum and Down are traits as in package nemesis.
-	Freeze bool `json:"freeze,omitempty"`
+	// Benign, Clock, Quorum and Down are traits as in package nemesis.
 	Benign bool `json:"benign,omitempty"`
 	Clock  bool `json:"clock,omitempty"`
 	Quorum bool `json:"quorum,omitempty"`
 	Down   bool `json:"down,omitempty"`
-	// Minority are the nodes that could surely reach no majority all that time.
-	Minority []string `json:"minority,omitempty"`
+	// Effects are what it surely did to nodes, as it was seen, whatever the nemesis
+	// is called.
+	Effects []Effect `json:"effects,omitempty"`
 }
+
+// EffectKind says what an effect is.
+type EffectKind string
+
+// What a fault can do to a node that changes what is promised of it.
+const (
+	// Frozen: every process of each of the nodes, children too, stood still.
+	Frozen EffectKind = "frozen"
+	// CutOff: packets of the nodes could not reach a majority of voters.
+	CutOff EffectKind = "cut off"
+)
+
+// Effect is what was surely so for some nodes from one moment to another.
+type Effect struct {
+	Kind  EffectKind `json:"kind"`
+	Nodes []string   `json:"nodes"`
+	From  Time       `json:"from"`
+	To    Time       `json:"to"`
+}
+
+// Name is the nemesis, with those at once.
+func (f Fault) Name() string { return cmp.Or(f.With, f.Nemesis) }
 
 // Real tells whether the fault left any trace.
 func (f Fault) Real() bool {

@@ -108,15 +108,15 @@ func Settle(ctx context.Context, l Lab, limit time.Duration) error {
 				voters++
 			}
 		}
-		if alive < want || voters < votersOf(want) || s.Cluster.Leader == "" {
-			return fmt.Sprintf("%d of %d alive, %d of %d vote, leader %q", alive, want, voters, votersOf(want), s.Cluster.Leader)
+		if alive < want || voters < Voters(want) || s.Cluster.Leader == "" {
+			return fmt.Sprintf("%d of %d alive, %d of %d vote, leader %q", alive, want, voters, Voters(want), s.Cluster.Leader)
 		}
 		return ""
 	})
 }
 
-// votersOf is how many of so many nodes vote.
-func votersOf(nodes int) int {
+// Voters is how many of so many nodes vote.
+func Voters(nodes int) int {
 	switch {
 	case nodes >= 5:
 		return 5

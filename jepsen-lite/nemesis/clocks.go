@@ -14,11 +14,11 @@ import (
 const assumedDrift = 50_000
 
 var clocks = []kind{
-	{name: "clock-wall", line: "benign: the time of day of some nodes jumps by up to a day, either way", needs: lab.CanClock, target: Minority, strike: wallJump},
-	{name: "clock-strobe", line: "benign: the time of day of all nodes jumps to and fro by up to an hour, ten times a second", needs: lab.CanClock, target: All, strike: wallStrobe},
-	{name: "clock-drift", line: "benign: clocks of all nodes run as fast or slow as leases allow for", needs: lab.CanClock, target: All, strike: drift},
-	{name: "clock-rate", line: "one node's clock 20 % or 100 % fast, or 20 % slow: beyond what leases assume", needs: lab.CanClock, target: One, strike: wildRate},
-	{name: "clock-jump", line: "one node's monotonic clock jumps ahead by 1 to 10 s: beyond what leases assume", needs: lab.CanClock, target: One, strike: monoJump},
+	{name: "clock-wall", line: "benign: the time of day of some nodes jumps by up to a day, either way", needs: lab.CanClock, target: Minority, uses: theClock, strike: wallJump},
+	{name: "clock-strobe", line: "benign: the time of day of all nodes jumps to and fro by up to an hour, ten times a second", needs: lab.CanClock, target: All, uses: theClock, strike: wallStrobe},
+	{name: "clock-drift", line: "benign: clocks of all nodes run as fast or slow as leases allow for", needs: lab.CanClock, target: All, uses: theClock, strike: drift},
+	{name: "clock-rate", line: "one node's clock 20 % or 100 % fast, or 20 % slow: beyond what leases assume", needs: lab.CanClock, target: One, uses: theClock, strike: wildRate},
+	{name: "clock-jump", line: "one node's monotonic clock jumps ahead by 1 to 10 s: beyond what leases assume", needs: lab.CanClock, target: One, uses: theClock, strike: monoJump},
 }
 
 // reads counts the reads of wrong clocks as traces.

@@ -10,16 +10,16 @@ import (
 )
 
 var disks = []kind{
-	{name: "disk-error-fsync", line: "every fsync of a node's agent fails with EIO", needs: lab.CanDiskError, target: One, strike: badDisk("fsync,fdatasync:error=EIO", "every fsync fails")},
-	{name: "disk-error-write", line: "every pwrite of a node's agent fails with EIO", needs: lab.CanDiskError, target: One, strike: badDisk("pwrite64:error=EIO", "every pwrite fails")},
-	{name: "disk-error-leader", line: "every fsync of the leader's agent fails with EIO", needs: lab.CanDiskError, target: Leader, strike: badDisk("fsync,fdatasync:error=EIO", "every fsync fails")},
-	{name: "disk-slow", line: "every fsync of a node's agent takes 200 ms more", needs: lab.CanDiskError, target: One, strike: badDisk("fsync,fdatasync:delay_enter=200000", "every fsync takes 200 ms more")},
-	{name: "disk-stall", line: "every fsync of the leader's agent hangs for 30 s (raft#503)", needs: lab.CanDiskError, target: Leader, strike: badDisk("fsync,fdatasync:delay_enter=30000000", "every fsync hangs for 30 s")},
-	{name: "disk-no-space", line: "every write that would grow a file of a node's agent fails with ENOSPC", needs: lab.CanDiskError, target: One, strike: badDisk("pwrite64,ftruncate,fallocate:error=ENOSPC", "the disk says that it is full")},
-	{name: "disk-full", line: "a node's disk is filled to the last block", needs: lab.CanDiskFull, target: One, strike: fullDisk},
-	{name: "power-cut", line: "one node loses power: what was not synced is gone", needs: lab.CanPowerCut, target: One, strike: powerCut},
-	{name: "power-cut-majority", line: "a majority loses power at one instant", needs: lab.CanPowerCut, target: Majority, strike: powerCut, big: true},
-	{name: "power-cut-all", line: "all nodes lose power at one instant", needs: lab.CanPowerCut, target: All, strike: powerCut, big: true},
+	{name: "disk-error-fsync", line: "every fsync of a node's agent fails with EIO", needs: lab.CanDiskError, target: One, uses: theDisk | theRunning, strike: badDisk("fsync,fdatasync:error=EIO", "every fsync fails")},
+	{name: "disk-error-write", line: "every pwrite of a node's agent fails with EIO", needs: lab.CanDiskError, target: One, uses: theDisk | theRunning, strike: badDisk("pwrite64:error=EIO", "every pwrite fails")},
+	{name: "disk-error-leader", line: "every fsync of the leader's agent fails with EIO", needs: lab.CanDiskError, target: Leader, uses: theDisk | theRunning, strike: badDisk("fsync,fdatasync:error=EIO", "every fsync fails")},
+	{name: "disk-slow", line: "every fsync of a node's agent takes 200 ms more", needs: lab.CanDiskError, target: One, uses: theDisk | theRunning, strike: badDisk("fsync,fdatasync:delay_enter=200000", "every fsync takes 200 ms more")},
+	{name: "disk-stall", line: "every fsync of the leader's agent hangs for 30 s (raft#503)", needs: lab.CanDiskError, target: Leader, uses: theDisk | theRunning, strike: badDisk("fsync,fdatasync:delay_enter=30000000", "every fsync hangs for 30 s")},
+	{name: "disk-no-space", line: "every write that would grow a file of a node's agent fails with ENOSPC", needs: lab.CanDiskError, target: One, uses: theDisk | theRunning, strike: badDisk("pwrite64,ftruncate,fallocate:error=ENOSPC", "the disk says that it is full")},
+	{name: "disk-full", line: "a node's disk is filled to the last block", needs: lab.CanDiskFull, target: One, uses: theDisk, strike: fullDisk},
+	{name: "power-cut", line: "one node loses power: what was not synced is gone", needs: lab.CanPowerCut, target: One, uses: theDisk | theLives, strike: powerCut},
+	{name: "power-cut-majority", line: "a majority loses power at one instant", needs: lab.CanPowerCut, target: Majority, uses: theDisk | theLives, strike: powerCut, big: true},
+	{name: "power-cut-all", line: "all nodes lose power at one instant", needs: lab.CanPowerCut, target: All, uses: theDisk | theLives, strike: powerCut, big: true},
 }
 
 // badDisk makes system calls of agents fail or last, also those of the agents

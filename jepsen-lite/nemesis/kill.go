@@ -14,14 +14,14 @@ import (
 const gone = 10 * time.Second
 
 var kills = []kind{
-	{name: "kill-agent", line: "SIGKILL to the agent of a node; its keeper and children go on", needs: lab.CanKill, target: One, strike: killAgent},
-	{name: "kill-leader-agent", line: "SIGKILL to the agent of the node that leads", needs: lab.CanKill, target: Leader, strike: killAgent},
-	{name: "kill-keeper", line: "SIGKILL to a node's keeper alone; agent and children must die with it", needs: lab.CanKill, target: One, strike: killKeeper},
-	{name: "kill-node", line: "SIGKILL to all processes of a node at once", needs: lab.CanKill, target: One, strike: killNodes},
-	{name: "kill-leader", line: "SIGKILL to all processes of the node that leads", needs: lab.CanKill, target: Leader, strike: killNodes},
-	{name: "kill-majority", line: "SIGKILL to all processes of a majority of nodes", needs: lab.CanKill, target: Majority, strike: killNodes, big: true},
-	{name: "kill-all", line: "SIGKILL to all processes of all nodes", needs: lab.CanKill, target: All, strike: killNodes, big: true},
-	{name: "kill-rolling", line: "SIGKILL to one node after another, each started again 1 to 3 s later", needs: lab.CanKill, target: All, strike: killRolling},
+	{name: "kill-agent", line: "SIGKILL to the agent of a node; its keeper and children go on", needs: lab.CanKill, target: One, uses: theLives, strike: killAgent},
+	{name: "kill-leader-agent", line: "SIGKILL to the agent of the node that leads", needs: lab.CanKill, target: Leader, uses: theLives, strike: killAgent},
+	{name: "kill-keeper", line: "SIGKILL to a node's keeper alone; agent and children must die with it", needs: lab.CanKill, target: One, uses: theLives, strike: killKeeper},
+	{name: "kill-node", line: "SIGKILL to all processes of a node at once", needs: lab.CanKill, target: One, uses: theLives, strike: killNodes},
+	{name: "kill-leader", line: "SIGKILL to all processes of the node that leads", needs: lab.CanKill, target: Leader, uses: theLives, strike: killNodes},
+	{name: "kill-majority", line: "SIGKILL to all processes of a majority of nodes", needs: lab.CanKill, target: Majority, uses: theLives, strike: killNodes, big: true},
+	{name: "kill-all", line: "SIGKILL to all processes of all nodes", needs: lab.CanKill, target: All, uses: theLives, strike: killNodes, big: true},
+	{name: "kill-rolling", line: "SIGKILL to one node after another, each started again 1 to 3 s later", needs: lab.CanKill, target: All, uses: theLives, strike: killRolling},
 }
 
 func killAgent(_ context.Context, s *strike) error {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
@@ -55,13 +56,20 @@ type Record struct {
 	Start   time.Time `json:"start"`           // before the first effect
 	End     time.Time `json:"end,omitzero"`    // after the last one
 	Traits  Traits    `json:"traits,omitzero"` // what checkers must know of it
+	// Effects are what was seen to be so. Their times are those of the effect, not
+	// of the fault; To is zero while it lasts.
+	Effects []Effect `json:"effects,omitempty"`
+}
+
+// Effect is something that is surely so for nodes for a time.
+type Effect struct {
+	Kind     history.EffectKind `json:"kind"`
+	Nodes    []string           `json:"nodes"`
+	From, To time.Time
 }
 
 // Traits are what the judgement of a run depends on.
 type Traits struct {
-	// Freeze: a whole node, keeper and children with it, stood still. Exclusive
-	// lives may overlap for a moment after the thaw (P13's exception).
-	Freeze bool `json:"freeze,omitempty"`
 	// Benign: nothing may move because of it (P16).
 	Benign bool `json:"benign,omitempty"`
 	// Clock: a clock's rate or monotonic time was beyond what leases assume.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
@@ -270,8 +271,10 @@ func TestMixed(t *testing.T) {
 		}
 		if r := f.Record(); strings.Contains(r.What, ";") {
 			several++
-			if r.Traits.Benign {
-				t.Errorf("seed %d: %s is benign", seed, r.What)
+			for _, p := range Parts(f, 5) {
+				if p.Traits.Benign {
+					t.Errorf("seed %d: %s is benign", seed, r.What)
+				}
 			}
 		}
 		if err := f.Heal(background); err != nil || cuts(l) != 0 {
@@ -287,4 +290,143 @@ func TestMixed(t *testing.T) {
 	}
 }
 
-func severalOf(parts ...Fault) several { return parts }
+func severalOf(parts ...Fault) several { return several{parts: parts} }
+
+// TestEffects: who is cut off is told by what was cut, not by the name.
+func TestEffects(t *testing.T) {
+	for name, alone := range map[string]func(l *fake, f Fault) []string{
+		"partition-halves":      func(_ *fake, f Fault) []string { return f.Record().Nodes },
+		"partition-one":         func(_ *fake, f Fault) []string { return f.Record().Nodes },
+		"partition-leader":      func(*fake, Fault) []string { return []string{"n2"} },
+		"partition-majority":    func(_ *fake, f Fault) []string { return f.Record().Nodes },
+		"partition-raft":        func(_ *fake, f Fault) []string { return f.Record().Nodes },
+		"partition-shatter":     func(l *fake, _ Fault) []string { return namesOf(l.nodes) },
+		"partition-gossip":      func(*fake, Fault) []string { return nil },
+		"partition-ring":        func(*fake, Fault) []string { return nil },
+		"partition-bridge":      func(*fake, Fault) []string { return nil },
+		"partition-leader-mute": func(*fake, Fault) []string { return nil },
+		"partition-one-way":     func(*fake, Fault) []string { return nil },
+		"slow-loss":             func(*fake, Fault) []string { return nil },
+	} {
+		for seed := range uint64(20) {
+			l, f := inject(t, name, 5, seed, Any)
+			want := alone(l, f)
+			if err := f.Heal(background); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range f.Record().Effects {
+				if e.Kind != history.CutOff || e.To.Before(e.From) || e.From.Before(f.Record().Start) || e.To.After(f.Record().End) {
+					t.Errorf("%s: %+v", name, e)
+				}
+				got = append(got, e.Nodes...)
+			}
+			slices.Sort(want)
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, seed %d (%s): cut off %v, want %v", name, seed, f.Record().What, got, want)
+			}
+		}
+	}
+}
+
+// TestAlone: of six nodes five vote, and none of two halves is surely a minority.
+func TestAlone(t *testing.T) {
+	for n, want := range map[int]int{3: 1, 4: 0, 5: 2, 6: 0, 7: 0} {
+		l := newFake(n)
+		half := l.nodes[:n/2]
+		if got := alone(l.nodes, both(half, l.nodes[n/2:])); len(got) != want {
+			t.Errorf("%d of %d nodes cut off: alone are %v", len(half), n, namesOf(got))
+		}
+	}
+}
+
+// TestFlappingEffects: each cut is told with its time.
+func TestFlappingEffects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, f := inject(t, "partition-flapping", 5, 1, Any)
+		time.Sleep(20 * time.Second)
+		if err := f.Heal(background); err != nil {
+			t.Fatal(err)
+		}
+		effects := f.Record().Effects
+		for i, e := range effects {
+			if len(e.Nodes) != 2 || !e.To.After(e.From) || i > 0 && e.From.Before(effects[i-1].To) {
+				t.Errorf("effect %d: %+v", i, e)
+			}
+		}
+		if len(effects) < 3 {
+			t.Errorf("%d cuts in 20 s", len(effects))
+		}
+	})
+}
+
+// TestTogether: what can be at once is done at once, each part is told by itself,
+// and nothing stays of it, nor of a pair of which one failed.
+func TestTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pair, err := Together([]Nemesis{find("partition-one"), find("kill-node")}, []Target{Any, Any})
+		if err != nil {
+			t.Fatal(err)
+		}
+		most := false
+		for seed := range uint64(20) {
+			l := newFake(3)
+			f, err := pair.Inject(background, l, dice(seed), Any)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if cuts(l) == 0 || f.Heal(background) != nil || cuts(l) > 0 {
+				t.Fatalf("seed %d: %+v leaves %v", seed, f.Record(), l.rules)
+			}
+			parts := Parts(f, 3)
+			if len(parts) != 2 || f.Record().Nemesis != "partition-one+kill-node" || !parts[0].End.After(parts[1].Start) {
+				t.Fatalf("seed %d: %+v", seed, parts)
+			}
+			two := parts[0].Nodes[0] != parts[1].Nodes[0]
+			most = most || two
+			if parts[0].Traits.Quorum != two || parts[1].Traits.Quorum != two {
+				t.Errorf("seed %d: of 3 nodes %v and %v were struck: %+v", seed, parts[0].Nodes, parts[1].Nodes, parts[0].Traits)
+			}
+		}
+		if !most {
+			t.Error("no seed struck two nodes")
+		}
+		l := newFake(5)
+		if pair, err = Together([]Nemesis{find("partition-one"), find("pause-agent")}, []Target{Any, Any}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pair.Inject(background, l, dice(1), Any); err == nil || cuts(l) > 0 { // a fake has no agent to pause
+			t.Errorf("half of a pair: %v with %v", err, l.rules)
+		}
+	})
+}
+
+// TestApart: what would undo the other's work is refused, with the reason.
+func TestApart(t *testing.T) {
+	for _, tt := range []struct{ a, b, want string }{
+		{"partition-one", "slow-loss", "both set the rules of links"},
+		{"kill-node", "kill-agent", "both end and start processes"},
+		{"kill-node", "power-cut", "both end and start processes"},
+		{"pause-agent", "freeze-node", "both stop processes"},
+		{"disk-stall", "pause-agent", "both stop processes"},
+		{"restart-node", "pause-agent", "both stop processes"},
+		{"disk-stall", "disk-full", "both work on disks"},
+		{"clock-rate", "clock-wall", "both set clocks"},
+		{"pause-keeper", "kill-agent", "nobody is left"},
+		{"disk-full", "pause-keeper", "nobody is left"},
+		{"none", "kill-node", "cannot do none with another"},
+		{"kill-node", "mixed", "cannot do mixed with another"},
+		{"partition-one", "pause-agent", ""},
+		{"kill-node", "clock-rate", ""},
+		{"disk-stall", "partition-one", ""},
+		{"freeze-node", "partition-halves", ""},
+		{"kill-node", "pause-keeper", ""},
+	} {
+		_, err := Together([]Nemesis{find(tt.a), find(tt.b)}, []Target{Any, Any})
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s+%s: %v, want %q", tt.a, tt.b, err, tt.want)
+		}
+	}
+}

@@ -7,22 +7,23 @@ import (
 	"slices"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
 var partitions = []kind{
-	{name: "partition-halves", line: "the cluster cut into two halves", needs: lab.CanCut, target: All, strike: halves},
-	{name: "partition-one", line: "one node cut off from all others", needs: lab.CanCut, target: One, strike: isolate},
-	{name: "partition-leader", line: "the node that leads cut off from all others", needs: lab.CanCut, target: Leader, strike: isolate},
-	{name: "partition-majority", line: "the leader in the minority, a majority on the other side", needs: lab.CanCut, target: Leader, strike: leaderInMinority},
-	{name: "partition-ring", line: "every node sees a majority, and no two the same one (4 nodes or more)", needs: lab.CanCut, target: All, strike: ring},
-	{name: "partition-bridge", line: "two halves that only one node sees both of", needs: lab.CanCut, target: All, strike: bridge},
-	{name: "partition-one-way", line: "one node heard by nobody, or hearing nobody", needs: lab.CanCut, target: One, strike: oneWay},
-	{name: "partition-leader-mute", line: "the node that leads hears all and is heard by nobody", needs: lab.CanCut, target: Leader, strike: mute},
-	{name: "partition-gossip", line: "one node cut off on the gossip port only", needs: lab.CanCut, target: One, strike: gossipOnly},
-	{name: "partition-raft", line: "one node cut off on the cluster port only: raft and sessions", needs: lab.CanCut, target: One, strike: raftOnly},
-	{name: "partition-flapping", line: "random halves, cut for 0.2 to 5 s and healed as long", needs: lab.CanCut, target: All, strike: flapping},
-	{name: "partition-shatter", line: "every node cut off from every other", needs: lab.CanCut, target: All, strike: shatter, big: true},
+	{name: "partition-halves", line: "the cluster cut into two halves", needs: lab.CanCut, target: All, uses: theLinks, strike: halves},
+	{name: "partition-one", line: "one node cut off from all others", needs: lab.CanCut, target: One, uses: theLinks, strike: isolate},
+	{name: "partition-leader", line: "the node that leads cut off from all others", needs: lab.CanCut, target: Leader, uses: theLinks, strike: isolate},
+	{name: "partition-majority", line: "the leader in the minority, a majority on the other side", needs: lab.CanCut, target: Leader, uses: theLinks, strike: leaderInMinority},
+	{name: "partition-ring", line: "every node sees a majority, and no two the same one (4 nodes or more)", needs: lab.CanCut, target: All, uses: theLinks, strike: ring},
+	{name: "partition-bridge", line: "two halves that only one node sees both of", needs: lab.CanCut, target: All, uses: theLinks, strike: bridge},
+	{name: "partition-one-way", line: "one node heard by nobody, or hearing nobody", needs: lab.CanCut, target: One, uses: theLinks, strike: oneWay},
+	{name: "partition-leader-mute", line: "the node that leads hears all and is heard by nobody", needs: lab.CanCut, target: Leader, uses: theLinks, strike: mute},
+	{name: "partition-gossip", line: "one node cut off on the gossip port only", needs: lab.CanCut, target: One, uses: theLinks, strike: gossipOnly},
+	{name: "partition-raft", line: "one node cut off on the cluster port only: raft and sessions", needs: lab.CanCut, target: One, uses: theLinks, strike: raftOnly},
+	{name: "partition-flapping", line: "random halves, cut for 0.2 to 5 s and healed as long", needs: lab.CanCut, target: All, uses: theLinks, strike: flapping},
+	{name: "partition-shatter", line: "every node cut off from every other", needs: lab.CanCut, target: All, uses: theLinks, strike: shatter, big: true},
 }
 
 // way is one directed link.
@@ -111,7 +112,48 @@ func (s *strike) cut(ways []way, ports lab.Ports) error {
 	if len(ways) == 0 {
 		return errors.New("there are too few nodes to cut anything")
 	}
-	return errors.Join(s.watch(ways), s.apply(ways, ports, lab.Rule{Cut: true}))
+	if err := errors.Join(s.watch(ways), s.apply(ways, ports, lab.Rule{Cut: true})); err != nil {
+		return err
+	}
+	over := s.isolated(ways, ports)
+	s.undo(func(context.Context) error { over(); return nil }) // before the rules go
+	return nil
+}
+
+// isolated says which nodes are cut off from a majority while these ways are cut.
+func (s *strike) isolated(ways []way, ports lab.Ports) (over func()) {
+	if alone := alone(s.all, ways); len(alone) > 0 && ports&lab.Cluster != 0 {
+		return s.effect(history.CutOff, alone)
+	}
+	return func() {}
+}
+
+// alone are the nodes whose packets, even if others pass on what they say, reach
+// less than a majority of voters: whoever they could speak with are fewer than
+// that. A link that works one way counts, so nobody is called alone who is not.
+func alone(all []lab.Node, ways []way) (found []lab.Node) {
+	cut := make(map[way]bool)
+	for _, w := range ways {
+		cut[w] = true
+	}
+	linked := func(a, b string) bool { return a != b && !(cut[way{a, b}] && cut[way{b, a}]) }
+	for _, n := range all {
+		reached := map[string]bool{n.Name(): true}
+		for grown := true; grown; {
+			grown = false
+			for _, m := range namesOf(all) {
+				for from := range reached { // order-free: it ends with the same set
+					if !reached[m] && linked(from, m) {
+						reached[m], grown = true, true
+					}
+				}
+			}
+		}
+		if len(reached) < lab.Voters(len(all))/2+1 {
+			found = append(found, n)
+		}
+	}
+	return found
 }
 
 // split draws a group of the given size.
@@ -239,7 +281,9 @@ func flapping(_ context.Context, s *strike) error {
 		if err := setAll(net, f.ways, lab.AllPorts, lab.Rule{Cut: true}); err != nil {
 			return false, fmt.Errorf("cannot cut: %w", err)
 		}
+		whole := s.isolated(f.ways, lab.AllPorts)
 		over := rest(quit, f.cut)
+		whole()
 		if err := setAll(net, f.ways, lab.AllPorts, lab.Rule{}); err != nil {
 			return false, fmt.Errorf("cannot heal: %w", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
@@ -13,14 +14,14 @@ import (
 const benignPause = 2 * time.Second
 
 var pauses = []kind{
-	{name: "pause-agent", line: "SIGSTOP to the agent of a node; keeper and children go on", needs: lab.CanPause, target: One, strike: pauseAgent},
-	{name: "pause-leader", line: "SIGSTOP to the agent of the node that leads", needs: lab.CanPause, target: Leader, strike: pauseAgent},
-	{name: "pause-majority", line: "SIGSTOP to the agents of a majority", needs: lab.CanPause, target: Majority, strike: pauseAgent, big: true},
-	{name: "pause-keeper", line: "SIGSTOP to the keeper of a node; agent and children go on", needs: lab.CanPause, target: One, strike: pauseKeeper},
-	{name: "freeze-node", line: "every process of a node stopped: keeper, agent and children", needs: lab.CanFreeze, target: One, strike: freezeNodes},
-	{name: "freeze-leader", line: "every process of the node that leads stopped", needs: lab.CanFreeze, target: Leader, strike: freezeNodes},
-	{name: "pause-blink", line: "benign: agents stopped for at most 1.5 s, one at a time, with 5 s between", needs: lab.CanPause, target: All, strike: pauseBlink},
-	{name: "pause-strobe", line: "whoever leads is stopped for 1.2 s, again and again (raft#695)", needs: lab.CanPause, target: One, strike: pauseStrobe},
+	{name: "pause-agent", line: "SIGSTOP to the agent of a node; keeper and children go on", needs: lab.CanPause, target: One, uses: theRunning, strike: pauseAgent},
+	{name: "pause-leader", line: "SIGSTOP to the agent of the node that leads", needs: lab.CanPause, target: Leader, uses: theRunning, strike: pauseAgent},
+	{name: "pause-majority", line: "SIGSTOP to the agents of a majority", needs: lab.CanPause, target: Majority, uses: theRunning, strike: pauseAgent, big: true},
+	{name: "pause-keeper", line: "SIGSTOP to the keeper of a node; agent and children go on", needs: lab.CanPause, target: One, uses: theRunning, strike: pauseKeeper},
+	{name: "freeze-node", line: "every process of a node stopped: keeper, agent and children", needs: lab.CanFreeze, target: One, uses: theRunning, strike: freezeNodes},
+	{name: "freeze-leader", line: "every process of the node that leads stopped", needs: lab.CanFreeze, target: Leader, uses: theRunning, strike: freezeNodes},
+	{name: "pause-blink", line: "benign: agents stopped for at most 1.5 s, one at a time, with 5 s between", needs: lab.CanPause, target: All, uses: theRunning, strike: pauseBlink},
+	{name: "pause-strobe", line: "whoever leads is stopped for 1.2 s, again and again (raft#695)", needs: lab.CanPause, target: One, uses: theRunning, strike: pauseStrobe},
 }
 
 // stop stops a process and sees it stand still.
@@ -64,13 +65,14 @@ func pauseKeeper(_ context.Context, s *strike) error { return s.pause("keeper", 
 
 func freezeNodes(_ context.Context, s *strike) error {
 	s.says("%s frozen", list(s.nodes))
-	s.traits(func(t *Traits) { t.Freeze = true })
 	s.revive()
 	for _, n := range s.nodes {
-		s.undo(func(context.Context) error { return n.Thaw() })
+		over := func() {}
+		s.undo(func(context.Context) error { over(); return n.Thaw() })
 		if err := n.Freeze(); err != nil {
 			return err
 		}
+		over = s.effect(history.Frozen, []lab.Node{n})
 		s.saw("nodes seen frozen", 1)
 	}
 	return nil

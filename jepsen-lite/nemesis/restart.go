@@ -8,10 +8,10 @@ import (
 )
 
 var restarts = []kind{
-	{name: "restart-node", line: "a node is ended in good order, and started again when healed", needs: lab.CanKill, target: One, strike: restartOne},
-	{name: "restart-leader", line: "the node that leads is ended in good order, and started again when healed", needs: lab.CanKill, target: Leader, strike: restartOne},
-	{name: "restart-rolling", line: "one node after another is ended in good order and started again", needs: lab.CanKill, target: All, strike: restartRolling},
-	{name: "upgrade-rolling", line: "one node after another gets its binary replaced; no child may notice", needs: lab.CanUpgrade, target: All, strike: upgradeRolling},
+	{name: "restart-node", line: "a node is ended in good order, and started again when healed", needs: lab.CanKill, target: One, uses: theLives | theRunning, strike: restartOne},
+	{name: "restart-leader", line: "the node that leads is ended in good order, and started again when healed", needs: lab.CanKill, target: Leader, uses: theLives | theRunning, strike: restartOne},
+	{name: "restart-rolling", line: "one node after another is ended in good order and started again", needs: lab.CanKill, target: All, uses: theLives | theRunning, strike: restartRolling},
+	{name: "upgrade-rolling", line: "one node after another gets its binary replaced; no child may notice", needs: lab.CanUpgrade, target: All, uses: theLives | theRunning, strike: upgradeRolling},
 }
 
 func restartOne(ctx context.Context, s *strike) error {

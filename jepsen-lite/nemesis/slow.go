@@ -10,11 +10,11 @@ import (
 )
 
 var slows = []kind{
-	{name: "slow-delay", line: "benign: round trips of up to 200 ms between all nodes", needs: lab.CanShape, target: All, strike: slowDelay},
-	{name: "slow-loss", line: "benign: 10 % of all packets lost", needs: lab.CanShape, target: All, strike: slowLoss},
-	{name: "slow-duplicate", line: "benign: 20 % of all packets doubled, 10 % held back", needs: lab.CanShape, target: All, strike: slowDuplicate},
-	{name: "slow-node", line: "one node behind 300 to 800 ms each way and 20 % loss", needs: lab.CanShape, target: One, strike: slowNode},
-	{name: "slow-rate", line: "one node behind a line of 64 to 256 KiB/s", needs: lab.CanShape, target: One, strike: slowRate},
+	{name: "slow-delay", line: "benign: round trips of up to 200 ms between all nodes", needs: lab.CanShape, target: All, uses: theLinks, strike: slowDelay},
+	{name: "slow-loss", line: "benign: 10 % of all packets lost", needs: lab.CanShape, target: All, uses: theLinks, strike: slowLoss},
+	{name: "slow-duplicate", line: "benign: 20 % of all packets doubled, 10 % held back", needs: lab.CanShape, target: All, uses: theLinks, strike: slowDuplicate},
+	{name: "slow-node", line: "one node behind 300 to 800 ms each way and 20 % loss", needs: lab.CanShape, target: One, uses: theLinks, strike: slowNode},
+	{name: "slow-rate", line: "one node behind a line of 64 to 256 KiB/s", needs: lab.CanShape, target: One, uses: theLinks, strike: slowRate},
 }
 
 // shape applies a rule between nodes and all others.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
@@ -19,6 +20,7 @@ type kind struct {
 	name, line string
 	needs      lab.Caps
 	target     Target // whom it is done to if nobody says
+	uses       uses
 	strike     func(ctx context.Context, s *strike) error
 	// big faults take the quorum or the whole cluster: mixed leaves them out.
 	big bool
@@ -127,6 +129,19 @@ func (s *strike) traits(f func(*Traits)) {
 	f(&s.record.Traits)
 }
 
+// effect says what is so for nodes from now until the function it gives is called.
+func (s *strike) effect(kind history.EffectKind, nodes []lab.Node) (over func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := len(s.record.Effects)
+	s.record.Effects = append(s.record.Effects, Effect{Kind: kind, Nodes: namesOf(nodes), From: time.Now()})
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.record.Effects[i].To = time.Now()
+	}
+}
+
 // saw counts a trace.
 func (s *strike) saw(what string, n uint64) {
 	s.mu.Lock()
@@ -157,7 +172,9 @@ func (s *strike) revive() {
 func (s *strike) Record() Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.record
+	r := s.record
+	r.Effects = slices.Clone(r.Effects)
+	return r
 }
 
 // Heal implements Fault. Steps that failed are tried again when it is called
