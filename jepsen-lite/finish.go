@@ -35,7 +35,7 @@ func (t *tester) finish(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(
-		t.ops.Close(), t.faults.Close(), t.seen.Close(), t.samples.Close(), t.witness.Close(),
+		t.ops.Close(), t.faults.Close(), t.seen.Close(), t.samples.Close(), t.probes.Close(), t.witness.Close(),
 		history.Save(t.dir, history.FileLog, log), history.Save(t.dir, history.FileRun, t.run),
 	)
 }

@@ -34,6 +34,7 @@ type tester struct {
 	faults  *history.Stream[history.Fault]
 	seen    *history.Stream[history.Seen]
 	samples *history.Stream[history.Sample]
+	probes  *history.Stream[history.Probe]
 	witness *witness.Collector
 	clients *workload.Clients
 	first   int // nodes at the beginning
@@ -147,6 +148,9 @@ func (t *tester) record() (err error) {
 	if t.samples, err = history.Create[history.Sample](t.dir, history.FileResources); err != nil {
 		return err
 	}
+	if t.probes, err = history.Create[history.Probe](t.dir, history.FileProbes); err != nil {
+		return err
+	}
 	t.clients = workload.NewClients(t.work, t.lab, t.seed, t.ops)
 	t.witness, err = witness.Collect(t.lab.Witness().Here, socketName, t.dir)
 	return err
@@ -193,6 +197,7 @@ func (t *tester) trial(ctx context.Context) error {
 	t.run.Began = history.Now()
 	all.Go(func() { t.clients.Run(asking) })
 	all.Go(func() { t.sample(asking) })
+	all.Go(func() { t.probe(asking) })
 	all.Go(func() { workload.Subscribe(asking, t.work.Subscribers, t.lab, t.seen) })
 	all.Go(func() { t.crowd(asking) })
 	err := t.strikeAll(ctx)

@@ -29,7 +29,7 @@ func good() *Input {
 		Faults: []history.Fault{{
 			Nemesis: "kill-node", What: "n1 killed", Nodes: []string{"n1"}, Start: ms(5000), End: ms(10_000),
 			Evidence: map[string]uint64{"nodes killed": 1},
-			Effects:  []history.Effect{{Kind: history.CutOff, Nodes: []string{"n1"}, From: ms(5000), To: ms(10_000)}},
+			Effects:  []history.Effect{{Kind: history.CutOff, Nodes: []string{"n1"}, From: ms(5001), To: ms(9_999)}},
 		}},
 		Read: 1, Leaders: []Leader{{"n1", 2}, {"n2", 3}},
 		Log: history.Log{Complete: true, Common: 900},
@@ -37,6 +37,7 @@ func good() *Input {
 	in.lifes()
 	in.operations()
 	in.decisions()
+	in.probes()
 	for _, n := range in.Run.Nodes {
 		d := history.Disk{Node: n, First: 1, Last: 900, State: "s"}
 		for i := uint64(1); i <= 900; i++ {
@@ -113,6 +114,29 @@ func (in *Input) swap(at int, expect, value string, end history.OpType) {
 	answer.Expect, in.Ops[len(in.Ops)-2].Expect = expect, expect
 	if end == history.Fail {
 		answer.Error = history.Conflict
+	}
+}
+
+// probes are answers every 250 ms: n1 finds out after 3 s that it is cut off, and is
+// well again 2 s after the cut.
+func (in *Input) probes() {
+	for at := 0; at < 20_000; at += 250 {
+		for _, n := range in.Run.Nodes {
+			p := history.Probe{Time: ms(at), Answered: ms(at + 2), Node: n, Status: 200, Says: "ok", Leader: "n2"}
+			if n == "n1" && at > 8000 && at < 12_000 {
+				p.Status, p.Says, p.Leader = 503, "no_leader", ""
+			}
+			in.Probes = append(in.Probes, p)
+		}
+	}
+}
+
+// says changes what a node said between two moments.
+func (in *Input) says(node string, from, to, status int, word, leader string) {
+	for i := range in.Probes {
+		if p := &in.Probes[i]; p.Node == node && p.Time >= ms(from) && p.Time <= ms(to) {
+			p.Status, p.Says, p.Leader = status, word, leader
+		}
 	}
 }
 
@@ -424,6 +448,34 @@ func TestCheckers(t *testing.T) {
 		{"resources", "memory leaks", func(in *Input) { in.Samples[1].Memory = 1 << 30 }, "1024 MiB"},
 		{"resources", "no sample", func(in *Input) { in.Samples = nil }, "vacuous"},
 
+		{"health", "ready though cut off", func(in *Input) { in.says("n1", 9500, 9500, 200, "ok", "n2") }, "n1 said at 9500000000 that it hears the leader n2, cut off"},
+		{"health", "ready while it cannot know yet", func(in *Input) { in.says("n1", 5000, 8900, 200, "ok", "n2") }, ""},
+		{"health", "not ready though left alone", func(in *Input) { in.says("n3", 17_000, 17_000, 503, "no_leader", "") }, `n3 said "no_leader" (503)`},
+		{"health", "silent though left alone", func(in *Input) { in.says("n3", 17_000, 17_000, 0, "timeout", "") }, `n3 said "timeout" (0)`},
+		{"health", "ready without a leader", func(in *Input) { in.says("n3", 17_000, 17_000, 200, "ok", "") }, `n3 said "ok" (200)`},
+		{"health", "too busy to say", func(in *Input) { in.says("n3", 17_000, 17_000, 503, "busy", "") }, ""},
+		{"health", "not ready while a fault is in force", func(in *Input) { in.says("n3", 6000, 14_500, 503, "no_leader", "") }, ""},
+		{"health", "ready again too late", func(in *Input) { in.says("n1", 10_000, 14_900, 503, "no_leader", "") }, "n1, cut off until 10000000000, did not say within 5s"},
+		{"health", "ready again late, as a fault came", func(in *Input) {
+			in.says("n1", 10_000, 14_900, 503, "no_leader", "")
+			in.Faults = append(in.Faults, history.Fault{Nemesis: "kill-node", Start: ms(12_000), End: ms(19_000)})
+		}, ""},
+		{"health", "not ready on a machine that is too busy", func(in *Input) {
+			in.says("n3", 17_000, 17_000, 503, "no_leader", "")
+			in.Samples = append(in.Samples, history.Sample{Node: "n2", Time: ms(15_000)},
+				history.Sample{Node: "n2", Time: ms(16_000), Waited: 400 * time.Millisecond})
+		}, ""},
+		{"health", "nobody asked while all was well", func(in *Input) { in.Faults[0].Start, in.Faults[0].End = 0, ms(20_000) }, "no node was asked while all was well"},
+		{"health", "the cut off say nothing", func(in *Input) {
+			in.says("n1", 5000, 10_000, 0, "timeout", "")
+			in.Faults[0].Effects[0].From = ms(3000)
+		}, "no node that was cut off for long"},
+		{"health", "the cut off and killed say nothing", func(in *Input) {
+			in.says("n1", 5000, 10_000, 0, "timeout", "")
+			in.Faults[0].Effects[0].From, in.Faults[0].With = ms(3000), "partition-one+kill-node"
+		}, ""},
+		{"health", "nobody asked at all", func(in *Input) { in.Probes = nil }, "vacuous"},
+
 		{"logs", "a panic", func(in *Input) { in.line("n1", "panic: runtime error: index out of range") }, "n1: panic"},
 		{"logs", "a race", func(in *Input) { in.line("n1", "WARNING: DATA RACE") }, "DATA RACE"},
 		{"logs", "no logs", func(in *Input) { in.Read = 0 }, "vacuous"},
@@ -471,6 +523,20 @@ func TestAll(t *testing.T) {
 	in.Run.Checkers = in.Run.Checkers[:1]
 	if all, err := All(in); err != nil || len(all) != 1 || !all[0].Valid || all[0].Get("lives") != 10 {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// TestReadiness: each answer counts for what it is.
+func TestReadiness(t *testing.T) {
+	c, _ := Find("health")
+	v := c.Check(good())
+	for name, want := range map[string]int64{
+		"answers": 240, "not ready while cut off": 3, "ready again after a cut": 1, "longest until ready again, ms": 2002, "busy": 0,
+		"ready while well": 3 * (20 + 20),
+	} {
+		if got := v.Get(name); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type Input struct {
 	Attempts []history.Attempt
 	Seen     []history.Seen
 	Samples  []history.Sample
+	Probes   []history.Probe
 	Log      history.Log
 	// Lines are those of the nodes' logs that a healthy node never writes.
 	Lines []Line
@@ -42,7 +43,7 @@ type Leader struct {
 // Load reads a run from its folder.
 func Load(dir string) (*Input, error) {
 	in := &Input{}
-	var errs [9]error
+	var errs [10]error
 	in.Run, errs[0] = history.LoadOne[history.Run](dir, history.FileRun)
 	in.Ops, errs[1] = history.Load[history.Op](dir, history.FileOps)
 	in.Faults, errs[2] = history.Load[history.Fault](dir, history.FileFaults)
@@ -51,7 +52,8 @@ func Load(dir string) (*Input, error) {
 	in.Seen, errs[5] = history.Load[history.Seen](dir, history.FileSeen)
 	in.Samples, errs[6] = history.Load[history.Sample](dir, history.FileResources)
 	in.Log, errs[7] = history.LoadOne[history.Log](dir, history.FileLog)
-	errs[8] = in.readLogs(dir)
+	in.Probes, errs[8] = history.Load[history.Probe](dir, history.FileProbes)
+	errs[9] = in.readLogs(dir)
 	return in, errors.Join(errs[:]...)
 }
 

@@ -21,6 +21,7 @@ const (
 	FileAttempts  = "fenced.jsonl"
 	FileSeen      = "events.jsonl"
 	FileResources = "resources.jsonl"
+	FileProbes    = "health.jsonl"
 	FileLog       = "log.json"
 )
 

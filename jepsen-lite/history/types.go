@@ -209,6 +209,19 @@ type Seen struct {
 	Sentence   string `json:"sentence"`
 }
 
+// Probe is what a node said when it was asked how it is.
+type Probe struct {
+	Time     Time   `json:"time"`
+	Answered Time   `json:"answered"`
+	Node     string `json:"node"`
+	Status   int    `json:"status"` // of HTTP; 0 if there was no answer
+	Says     string `json:"says"`   // its word, or why there is none
+	Leader   string `json:"leader,omitempty"`
+}
+
+// Ready tells whether the node said that it can serve.
+func (p Probe) Ready() bool { return p.Status == 200 && p.Says == "ok" && p.Leader != "" }
+
 // Sample is what the agent process of a node uses at a moment.
 type Sample struct {
 	Time    Time   `json:"time"`

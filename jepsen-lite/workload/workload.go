@@ -57,7 +57,7 @@ type Member struct {
 const Churn = "churn"
 
 // always are the checkers of every run.
-var always = []string{"evidence", "linearizable", "durability", "liveness", "once", "equality", "availability", "resources", "logs"}
+var always = []string{"evidence", "linearizable", "durability", "liveness", "once", "equality", "availability", "health", "resources", "logs"}
 
 const generous = "{max_restarts: 1000, max_seconds: 600, backoff: {fixed: 50ms}}"
 

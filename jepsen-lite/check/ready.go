@@ -1,0 +1,160 @@
+package check
+
+import (
+	"slices"
+	"time"
+
+	"github.com/selfware/selfware/jepsen-lite/history"
+)
+
+// What a node says of itself may be as late as it takes to find out: one that is
+// cut off gives up its leader and then its session; one that is healthy again
+// needs an election at most.
+func unreadyWithin(profile string) time.Duration {
+	return map[string]time.Duration{"fast": 2 * time.Second, "wan": 16 * time.Second, "lan": 4 * time.Second}[profile]
+}
+
+func readyWithin(profile string) time.Duration {
+	return map[string]time.Duration{"fast": 2500 * time.Millisecond, "wan": 25 * time.Second, "lan": 5 * time.Second}[profile]
+}
+
+// ready: what nodes say of their health is so. A node that reaches no majority says
+// soon that it hears no leader; one that no fault has struck for a while says that
+// it does. "busy" is neither: it is an answer to who asks too much.
+func ready(in *Input, v *Verdict) {
+	r := readiness{in: in, v: v, cuts: in.effects(history.CutOff)}
+	for _, p := range in.Probes {
+		if p.Says == "busy" {
+			r.busy++
+			continue
+		}
+		r.whileCut(p)
+		r.whileWell(p)
+	}
+	r.returns()
+	v.need(r.well > 0, "no node was asked while all was well")
+	v.need(r.said > 0 || !r.long(), "no node that was cut off for long said that it hears no leader")
+	v.count("answers", len(in.Probes))
+	v.count("ready while well", r.well)
+	v.count("not ready while cut off", r.said)
+	v.count("ready again after a cut", r.back)
+	v.count("longest until ready again, ms", int(r.longest.Milliseconds()))
+	v.count("busy", r.busy)
+}
+
+// readiness is the work of the checker ready.
+type readiness struct {
+	in   *Input
+	v    *Verdict
+	cuts []history.Effect
+
+	well, said, back, busy int
+	longest                time.Duration
+}
+
+// long tells whether a cut lasted long enough for its nodes to have surely said so.
+// Where another fault came with it they may have been unable to.
+func (r *readiness) long() bool {
+	return slices.ContainsFunc(r.in.Faults, func(f history.Fault) bool {
+		return f.With == "" && slices.ContainsFunc(f.Effects, func(e history.Effect) bool {
+			return e.Kind == history.CutOff && r.in.fair(e.From, unreadyWithin(r.in.Run.Profile)).Add(2*time.Second) < e.To
+		})
+	})
+}
+
+// whileCut judges an answer of a node that reaches no majority and had time to
+// find that out.
+func (r *readiness) whileCut(p history.Probe) {
+	for _, e := range r.cuts {
+		if !slices.Contains(e.Nodes, p.Node) || p.Time < r.in.fair(e.From, unreadyWithin(r.in.Run.Profile)) || p.Answered > e.To {
+			continue
+		}
+		switch {
+		case p.Ready():
+			r.v.bad("%s said at %d that it hears the leader %s, cut off with %v for %v", p.Node, p.Time, p.Leader, e.Nodes, p.Time.Sub(e.From))
+		case p.Status != 0:
+			r.said++
+		}
+	}
+}
+
+// whileWell judges an answer that was asked for when no fault had been in force for
+// a while.
+func (r *readiness) whileWell(p history.Probe) {
+	for _, f := range r.in.Faults {
+		if f.Start < p.Answered && p.Time < r.in.fair(f.End, readyWithin(r.in.Run.Profile)) {
+			return
+		}
+	}
+	for _, s := range r.in.starved() {
+		if s.from < p.Answered && p.Time < s.to.Add(readyWithin(r.in.Run.Profile)) {
+			return
+		}
+	}
+	if p.Time < r.in.Run.Began {
+		return
+	}
+	if r.well++; !p.Ready() {
+		r.v.bad("%s said %q (%d) at %d, though no fault had struck for %v", p.Node, p.Says, p.Status, p.Time, readyWithin(r.in.Run.Profile))
+	}
+}
+
+// returns judges how soon those that were cut off say that they are well again,
+// where no further fault kept them from it.
+func (r *readiness) returns() {
+	for i, f := range r.in.Faults {
+		due := r.in.fair(f.End, readyWithin(r.in.Run.Profile))
+		if r.in.Run.Ended < due || r.disturbed(i, due) {
+			continue
+		}
+		for _, node := range cutBy(f) {
+			r.again(node, f.End, due)
+		}
+	}
+}
+
+// disturbed tells whether another fault was in force between the end of one and a
+// time.
+func (r *readiness) disturbed(i int, until history.Time) bool {
+	for j, f := range r.in.Faults {
+		if j != i && f.End > r.in.Faults[i].End && f.Start < until {
+			return true
+		}
+	}
+	return false
+}
+
+// cutBy are the nodes that a fault cut off, each once.
+func cutBy(f history.Fault) (nodes []string) {
+	for _, e := range f.Effects {
+		if e.Kind == history.CutOff {
+			nodes = append(nodes, e.Nodes...)
+		}
+	}
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
+}
+
+// again judges whether a node said in time that it is ready.
+func (r *readiness) again(node string, healed, due history.Time) {
+	i := slices.IndexFunc(r.in.Probes, func(p history.Probe) bool { return p.Node == node && p.Time >= healed && p.Ready() })
+	if i < 0 || r.in.Probes[i].Answered > due {
+		r.v.bad("%s, cut off until %d, did not say within %v that it is ready again", node, healed, due.Sub(healed))
+		return
+	}
+	r.back++
+	r.longest = max(r.longest, r.in.Probes[i].Answered.Sub(healed))
+}
+
+// fair is when something that begins at a moment must be so: after the bound, or
+// after the bound from the end of each time in which the machine kept a node from
+// running.
+func (in *Input) fair(from history.Time, bound time.Duration) history.Time {
+	due := from.Add(bound)
+	for _, s := range in.starved() {
+		if s.from < due && s.to > from {
+			due = max(due, s.to.Add(bound))
+		}
+	}
+	return due
+}
