@@ -125,6 +125,9 @@ func (t *tester) begin(ctx context.Context) (err error) {
 	if t.work.Churn {
 		t.run.Nemeses = append(t.run.Nemeses, workload.Churn)
 	}
+	if t.work.Crowd > 0 {
+		t.run.Nemeses = append(t.run.Nemeses, workload.Crowded)
+	}
 	if err := t.plant(ctx); err != nil {
 		return err
 	}
@@ -215,14 +218,18 @@ func (t *tester) trial(ctx context.Context) error {
 	return err
 }
 
-// crowd lets the crowd in for the middle third of the run.
+// crowd lets the crowd in for the middle third of the run. It is a fault among the
+// others: if nothing was refused it left no trace.
 func (t *tester) crowd(ctx context.Context) {
 	if t.work.Crowd == 0 || pause(ctx, warm+t.length/3) != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.length/3)
 	defer cancel()
-	t.clients.Crowd(ctx)
+	f := history.Fault{Nemesis: workload.Crowded, What: "a crowd asks", Start: history.Now()}
+	f.Evidence = map[string]uint64{"requests refused": t.clients.Crowd(ctx)}
+	f.End = history.Now()
+	t.faults.Put(f)
 }
 
 // recover waits until everything runs again and every node is alive, and a while

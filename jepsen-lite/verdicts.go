@@ -93,7 +93,7 @@ func tell(w io.Writer, dir string, r results) {
 // checkers are those that the workload and the faults call for.
 func (t *tester) checkers() []string {
 	names := t.work.AllCheckers()
-	benign := true
+	benign := !t.work.Churn && t.work.Crowd == 0
 	for _, n := range t.choices() {
 		benign = benign && strings.HasPrefix(n.Line(), "benign:")
 	}

@@ -147,7 +147,7 @@ func (in *Input) operations() {
 		in.op(150+100*i, "n2", history.Read, "reg-0", value, history.OK)
 	}
 	in.op(3000, "n2", history.Add, "set", "e1", history.OK)
-	in.op(3100, "n2", history.Add, "set", "e2", history.Fail)
+	in.op(3100, "n2", history.Add, "set", "e2", history.Fail).Error = "busy"
 	in.op(7000, "n1", history.Look, "", "", history.Fail) // cut off
 	in.op(7000, "n2", history.Stop, "toggled/a", "", history.OK)
 	in.op(9000, "n2", history.Start, "toggled/a", "", history.OK)
@@ -447,6 +447,25 @@ func TestCheckers(t *testing.T) {
 		{"resources", "threads leak", func(in *Input) { in.Samples[1].Threads = 400 }, "400 threads"},
 		{"resources", "memory leaks", func(in *Input) { in.Samples[1].Memory = 1 << 30 }, "1024 MiB"},
 		{"resources", "no sample", func(in *Input) { in.Samples = nil }, "vacuous"},
+
+		{"refusals", "a fault of its own", func(in *Input) {
+			in.op(9000, "n2", history.Look, "crowd", "", history.Info).Error = "internal"
+		}, "by n2 with a fault of its own"},
+		{"refusals", "nobody was too busy", func(in *Input) {
+			for i := range in.Ops {
+				if in.Ops[i].Error == "busy" {
+					in.Ops[i].Error = "no_leader"
+				}
+			}
+		}, "nobody was told that a node is too busy"},
+		{"refusals", "none at all", func(in *Input) { in.Ops = nil }, "told that a node is too busy"},
+		{"refusals", "no addition refused", func(in *Input) {
+			for i := range in.Ops {
+				if in.Ops[i].Value == "e2" {
+					in.Ops[i].Kind = history.Look
+				}
+			}
+		}, "no addition to the set was refused"},
 
 		{"health", "ready though cut off", func(in *Input) { in.says("n1", 9500, 9500, 200, "ok", "n2") }, "n1 said at 9500000000 that it hears the leader n2, cut off"},
 		{"health", "ready while it cannot know yet", func(in *Input) { in.says("n1", 5000, 8900, 200, "ok", "n2") }, ""},

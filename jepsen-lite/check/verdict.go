@@ -85,6 +85,7 @@ func Checkers() []Checker {
 		{"minority", "P12", "a node that reaches no majority acknowledges nothing", minority},
 		{"nofalsedeath", "P16", "faults that kill nothing move nothing", noFalseDeath},
 		{"availability", "P15", "requests are answered again once all is well", availability},
+		{"refusals", "P15", "beyond its limits the cluster refuses, clearly, and takes nothing of it", refusals},
 		{"health", "", "what nodes say of their health is so: cut off they are not ready, left alone they are", ready},
 		{"resources", "P15", "descriptors, threads and memory go back to what they were", resources},
 		{"logs", "", "no node's log tells of a panic, a data race or diverging states", logs},

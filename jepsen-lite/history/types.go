@@ -87,6 +87,10 @@ const (
 	Look   Kind = "look" // at anything, to see whether it is answered
 )
 
+// Limits are the answers that say that a documented limit was reached, and that
+// nothing was done.
+var Limits = map[string]bool{"busy": true, "too_large": true, "refused": true}
+
 // Op is one step of an operation of a client.
 type Op struct {
 	Time    Time     `json:"time"`

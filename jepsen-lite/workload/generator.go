@@ -141,23 +141,6 @@ func (w Workload) toggled() (paths []string) {
 	return paths
 }
 
-// Crowd asks without a pause until ctx ends: what is too much must be refused.
-func (c *Clients) Crowd(ctx context.Context) {
-	var all sync.WaitGroup
-	for i := range c.w.Crowd {
-		all.Go(func() {
-			rng := rand.New(rand.NewPCG(c.seed, uint64(1000+i)))
-			process := int(c.asker.process.Add(1))
-			for ctx.Err() == nil {
-				if n := c.node(rng); n != nil {
-					c.asker.do(context.WithoutCancel(ctx), n, process, history.Op{Kind: history.Look, Key: "crowd"})
-				}
-			}
-		})
-	}
-	all.Wait()
-}
-
 // Awaken starts what operators may have stopped, so that all runs at the end.
 func (c *Clients) Awaken(ctx context.Context) error {
 	for _, path := range c.w.toggled() {

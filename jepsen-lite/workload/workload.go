@@ -25,7 +25,8 @@ type Workload struct {
 	Subscribers int
 	// Churn takes nodes into the cluster and out of it, between faults.
 	Churn bool
-	// Crowd is how many more clients ask without a pause in the middle of the run.
+	// Crowd is how many requests come at once, again and again, in the middle of the
+	// run: more than a node serves.
 	Crowd int
 }
 
@@ -53,8 +54,11 @@ type Member struct {
 	Script witness.Script
 }
 
-// Churn is what the history calls a node that joins or leaves.
-const Churn = "churn"
+// What the history calls a node that joins or leaves, and a crowd.
+const (
+	Churn   = "churn"
+	Crowded = "crowd"
+)
 
 // always are the checkers of every run.
 var always = []string{"evidence", "linearizable", "durability", "liveness", "once", "equality", "availability", "health", "resources", "logs"}
@@ -109,8 +113,8 @@ func Workloads() []Workload {
 			Mix: calm, Clients: 5, Pace: 400 * time.Millisecond, Churn: true, Trees: []Tree{steady},
 		},
 		{
-			Name: "overload", Line: "a crowd asks without a pause in the middle of the run",
-			Mix: calm, Clients: 5, Pace: 400 * time.Millisecond, Crowd: 120, Trees: []Tree{steady},
+			Name: "overload", Line: "more requests at once than a node serves, and more trees than a cluster takes, in the middle of the run",
+			Checkers: []string{"refusals"}, Mix: calm, Clients: 5, Pace: 400 * time.Millisecond, Crowd: 700, Trees: []Tree{steady},
 		},
 	}
 }
