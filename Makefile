@@ -109,7 +109,7 @@ soak: build $(JEPSEN)
 	$(if $(SEEDS),SELFWARE_SEEDS=$(SEEDS),SELFWARE_HOURS=$(HOURS)) $(GO) test -count=1 -timeout 0 -v -run '^Test$(if $(SEEDS),Sim,Soak)$$' ./internal/simtest
 	SELFWARE_MODEL=1 $(GO) test -count=1 -timeout 0 -v ./internal/leasemodel
 	$(BUGS)
-	$(JEPSEN) matrix --workload $(MATRIX) --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
+	$(JEPSEN) matrix --workload $(MATRIX) --time 40s --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
 
 # One seed of the simulation, twice, on a runtime without chance of its own.
 replay:

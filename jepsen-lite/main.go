@@ -22,7 +22,7 @@ const (
 const usage = `jepsen-lite tests a cluster of real processes under faults.
 
   jepsen-lite run --workload W --nemesis A,B --dir OUT   run, and judge
-  jepsen-lite matrix --dir OUT                           a run per nemesis, and the table of verdicts
+  jepsen-lite matrix --nemesis all --dir OUT             a run per workload and nemesis, and the table of verdicts
   jepsen-lite check DIR                                  judge an old run again
   jepsen-lite list                                       workloads, nemeses and checkers
 

@@ -8,79 +8,179 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/selfware/selfware/jepsen-lite/check"
 	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 	"github.com/selfware/selfware/jepsen-lite/nemesis"
 )
 
-// cell is one run of the matrix, and what came of it.
-type cell struct {
-	work, nemesis string
-	results       results
-	err           error
+// What a matrix leaves behind: the same in both, for programs and for people.
+const (
+	fileMatrix = "matrix.json"
+	fileTable  = "matrix.md"
+)
+
+// cellTime bounds what a cell takes beside its faults: a start of up to 90 s, as
+// much for a recovery that does not come, and the reading of disks.
+const cellTime = 4 * time.Minute
+
+// matrix is what was asked for.
+type matrix struct {
+	works, nemeses           []string
+	length, limit            time.Duration
+	seed                     uint64
+	backend, profile, binary string
+	dir                      string
 }
 
-// matrixCommand runs every workload that is asked for under every nemesis that
-// the lab can do, and writes the table of verdicts.
+// cell is one run of the matrix, and what came of it.
+type cell struct {
+	Workload string        `json:"workload"`
+	Nemesis  string        `json:"nemesis"`
+	Seed     uint64        `json:"seed"`
+	Valid    bool          `json:"valid"`
+	Error    string        `json:"error,omitempty"` // why it could not be tested
+	Took     time.Duration `json:"took"`
+	Faults   int64         `json:"faults"`
+	// NotValid are the checkers that found something.
+	NotValid []string `json:"not_valid,omitempty"`
+	// Recovery is how long children that must run were away, by fault.
+	Recovery []check.Recovery `json:"recovery"`
+	// Overlap is the longest time for which two lives of an exclusive child ran, and
+	// Thaw the longest that a freeze excuses; -1 if the workload has none.
+	Overlap time.Duration `json:"overlap"`
+	Thaw    time.Duration `json:"thaw"`
+}
+
+// matrixCommand runs every workload that is asked for under every nemesis, and
+// writes the table of verdicts.
 func matrixCommand(ctx context.Context, args []string) (bool, error) {
-	flags := flag.NewFlagSet("jepsen-lite matrix", flag.ContinueOnError)
-	works := flags.String("workload", "exclusive", "`NAMES` of workloads, with commas between")
-	only := flags.String("nemesis", "", "`NAMES` of faults (default: all that can be done)")
-	length := flags.Duration("time", 40*time.Second, "how long faults may come in each cell")
-	seed := flags.Uint64("seed", 1, "seed of the first cell; each next one has the next")
-	backend := flags.String("backend", "netns", "netns, loopback or compose")
-	profile := flags.String("profile", "lan", "profile of the nodes")
-	binary := flags.String("binary", "", "`PATH` of the selfware-node to test")
-	dir := flags.String("dir", "", "`FOLDER` for what is found, a folder per cell")
-	switch err := flags.Parse(args); {
-	case err != nil:
-		return false, err
-	case *dir == "":
-		return false, errors.New("say with --dir where to put what is found")
-	}
-	names, err := doable(*only, *backend)
+	m, err := parseMatrix(args)
 	if err != nil {
 		return false, err
 	}
-	if *binary == "" {
-		if err := os.MkdirAll(*dir, 0o755); err != nil {
-			return false, fmt.Errorf("cannot put anything into %s: %w", *dir, err)
-		}
-		*binary = filepath.Join(*dir, "selfware-node")
-		if err := lab.Build(ctx, *binary, ""); err != nil {
+	if err := os.MkdirAll(m.dir, 0o755); err != nil {
+		return false, fmt.Errorf("cannot put anything into %s: %w", m.dir, err)
+	}
+	if m.binary == "" {
+		m.binary = filepath.Join(m.dir, "selfware-node")
+		if err := lab.Build(ctx, m.binary, ""); err != nil {
 			return false, err
 		}
 	}
-	var cells []cell
-	for _, work := range strings.Split(*works, ",") {
-		for _, name := range names {
-			if ctx.Err() != nil {
-				return false, ctx.Err()
-			}
-			c := cell{work: work, nemesis: name}
-			out := filepath.Join(*dir, work+"-"+name)
-			_, c.err = runCommand(ctx, []string{
-				"--workload", work, "--nemesis", name, "--time", length.String(), "--seed", fmt.Sprint(*seed),
-				"--backend", *backend, "--profile", *profile, "--binary", *binary, "--dir", out,
-			})
-			if c.err == nil {
-				c.results, c.err = history.LoadOne[results](out, fileResults)
-			}
-			*seed++
-			cells = append(cells, c)
+	cells := m.cells()
+	fmt.Fprintf(os.Stderr, "%d cells, each about %v\n", len(cells), m.length+30*time.Second)
+	end := time.Now().Add(m.limit)
+	for i := range cells {
+		if cells[i].Error = "not run: the time is over"; m.limit == 0 || time.Now().Before(end) {
+			m.run(ctx, &cells[i])
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		// What is there stays, should the next cell be the last.
+		if err := write(m.dir, cells[:i+1]); err != nil {
+			return false, err
 		}
 	}
-	return table(os.Stdout, filepath.Join(*dir, "matrix.md"), cells)
+	return verdictOf(os.Stdout, cells)
+}
+
+// parseMatrix reads what is asked for, and refuses now what would fail hours later.
+func parseMatrix(args []string) (m matrix, err error) {
+	flags := flag.NewFlagSet("jepsen-lite matrix", flag.ContinueOnError)
+	works := flags.String("workload", "exclusive", "`NAMES` of workloads, with commas between; all are all")
+	only := flags.String("nemesis", "all", "`NAMES` of faults, as of run; all are all that can be done here")
+	flags.DurationVar(&m.length, "time", 20*time.Second, "how long faults may come in each cell")
+	flags.DurationVar(&m.limit, "limit", 0, "begin no cell later than this (default: none)")
+	flags.Uint64Var(&m.seed, "seed", 1, "seed of the first cell; each next one has the next")
+	flags.StringVar(&m.backend, "backend", "netns", "netns, loopback or compose")
+	flags.StringVar(&m.profile, "profile", "lan", "profile of the nodes")
+	flags.StringVar(&m.binary, "binary", "", "`PATH` of the selfware-node to test")
+	flags.StringVar(&m.dir, "dir", "", "`FOLDER` for what is found, a folder per cell")
+	switch err := flags.Parse(args); {
+	case err != nil:
+		return m, err
+	case flags.NArg() > 0:
+		return m, fmt.Errorf("%q is no flag", flags.Arg(0))
+	case m.dir == "":
+		return m, errors.New("say with --dir where to put what is found")
+	}
+	if m.works = strings.Split(*works, ","); *works == "all" {
+		m.works = workloadNames()
+	}
+	if m.nemeses = strings.Split(*only, ","); *only == "all" {
+		if m.nemeses, err = doable(m.backend); err != nil {
+			return m, err
+		}
+	}
+	for _, c := range m.cells() {
+		if _, err := parse(m.args(c)); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+// cells are all of them, in order.
+func (m matrix) cells() (all []cell) {
+	for _, work := range m.works {
+		for _, name := range m.nemeses {
+			all = append(all, cell{Workload: work, Nemesis: name, Seed: m.seed + uint64(len(all)), Overlap: -1, Thaw: -1})
+		}
+	}
+	return all
+}
+
+// args are the flags of a cell's run.
+func (m matrix) args(c cell) []string {
+	return []string{
+		"--workload", c.Workload, "--nemesis", c.Nemesis, "--time", m.length.String(), "--seed", fmt.Sprint(c.Seed),
+		"--backend", m.backend, "--profile", m.profile, "--binary", m.binary, "--dir", filepath.Join(m.dir, c.Workload+"-"+c.Nemesis),
+	}
+}
+
+// run does the run of a cell.
+func (m matrix) run(ctx context.Context, c *cell) {
+	ctx, cancel := context.WithTimeout(ctx, m.length+cellTime)
+	defer cancel()
+	began := time.Now()
+	_, err := runCommand(ctx, m.args(*c))
+	c.Took, c.Error = time.Since(began).Round(time.Second), ""
+	var r results
+	if err == nil {
+		r, err = history.LoadOne[results](filepath.Join(m.dir, c.Workload+"-"+c.Nemesis), fileResults)
+	}
+	if err != nil {
+		c.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+		return
+	}
+	c.take(r)
+}
+
+// take takes from a run's results what the matrix tells.
+func (c *cell) take(r results) {
+	c.Valid, c.Recovery = r.Valid, r.Recovery
+	for _, v := range r.Checkers {
+		switch v.Checker {
+		case "evidence":
+			c.Faults = v.Get("faults")
+		case "overlap":
+			c.Overlap = time.Duration(v.Get("longest overlap, µs")) * time.Microsecond
+			c.Thaw = time.Duration(v.Get("longest after a freeze, µs")) * time.Microsecond
+		}
+		if !v.Valid {
+			c.NotValid = append(c.NotValid, v.Checker)
+		}
+	}
 }
 
 // doable are the names of nemeses that a back-end can do here.
-func doable(only, backend string) ([]string, error) {
-	if only != "" {
-		return strings.Split(only, ","), nil
-	}
+func doable(backend string) ([]string, error) {
 	dir, err := os.MkdirTemp("", "jepsen-lite-")
 	if err != nil {
 		return nil, err
@@ -100,46 +200,69 @@ func doable(only, backend string) ([]string, error) {
 	return names, nil
 }
 
-// table writes the cells as a table, to a file and a terminal; false if one is
-// not valid.
-func table(w io.Writer, file string, cells []cell) (valid bool, err error) {
-	var b strings.Builder
-	b.WriteString("| workload | nemesis | verdict | faults | exclusive: longest away | others: longest away | overlaps | not valid |\n|---|---|---|---|---|---|---|---|\n")
+// write writes the cells so far, as values and as a table.
+func write(dir string, cells []cell) error {
+	if err := history.Save(dir, fileMatrix, cells); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, fileTable), []byte(table(cells)), 0o644); err != nil {
+		return fmt.Errorf("cannot write the table: %w", err)
+	}
+	return nil
+}
+
+// verdictOf tells the table. The matrix is valid if every cell is; one that could
+// not be tested is worse than one that is not valid.
+func verdictOf(w io.Writer, cells []cell) (valid bool, err error) {
+	fmt.Fprint(w, "\n", table(cells))
 	valid = true
 	for _, c := range cells {
-		if c.err != nil {
-			valid = false
-			fmt.Fprintf(&b, "| %s | %s | could not test | | | | | %v |\n", c.work, c.nemesis, strings.ReplaceAll(c.err.Error(), "\n", " "))
-			continue
+		if c.Error != "" {
+			err = errors.Join(err, fmt.Errorf("cannot test %s under %s: %s", c.Workload, c.Nemesis, c.Error))
 		}
-		valid = valid && c.results.Valid
+		valid = valid && c.Valid
+	}
+	return valid, err
+}
+
+// table is the cells in Markdown.
+func table(cells []cell) string {
+	var b strings.Builder
+	b.WriteString("| workload | nemesis | verdict | faults | exclusive: median away, longest | others: median away, longest | overlap | after a thaw | not valid |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
+	for _, c := range cells {
 		b.WriteString(c.row())
 	}
-	fmt.Fprint(w, "\n", b.String())
-	return valid, os.WriteFile(file, []byte(b.String()), 0o644)
+	return b.String()
 }
 
 func (c cell) row() string {
-	word, faults, overlaps := "valid", int64(0), "0"
-	var not []string
-	for _, v := range c.results.Checkers {
-		switch v.Checker {
-		case "evidence":
-			faults = v.Get("faults")
-		case "overlap":
-			if n := len(v.Findings) + v.More; n > 0 {
-				overlaps = fmt.Sprint(n)
-			} else if us := v.Get("longest after a freeze, µs"); us > 0 {
-				overlaps = fmt.Sprintf("%d µs after the thaw", us)
-			}
-		}
-		if !v.Valid {
-			word, not = "**not valid**", append(not, v.Checker)
-		}
+	word, why := "valid", strings.Join(c.NotValid, " ")
+	switch {
+	case c.Error != "":
+		word, why = "not tested", strings.ReplaceAll(c.Error, "|", "/")
+	case !c.Valid:
+		word = "**not valid**"
 	}
-	away := map[bool]string{true: "-", false: "-"}
-	for _, r := range c.results.Recovery {
-		away[r.Exclusive] = r.Max.Round(10 * time.Millisecond).String()
+	return fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s | %s | %s |\n", c.Workload, c.Nemesis, word, c.Faults,
+		away(c.Recovery, true), away(c.Recovery, false), span(c.Overlap), span(c.Thaw), why)
+}
+
+// away is how long children of a kind were away, by the worst of the faults that
+// came in a cell.
+func away(all []check.Recovery, exclusive bool) string {
+	of := slices.DeleteFunc(slices.Clone(all), func(r check.Recovery) bool { return r.Exclusive != exclusive })
+	if len(of) == 0 {
+		return "-"
 	}
-	return fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s | %s |\n", c.work, c.nemesis, word, faults, away[true], away[false], overlaps, strings.Join(not, " "))
+	worst := slices.MaxFunc(of, func(a, b check.Recovery) int { return int(a.Max - b.Max) })
+	return fmt.Sprintf("%v, %v", worst.Median.Round(10*time.Millisecond), worst.Max.Round(10*time.Millisecond))
+}
+
+// span is a time of lives that overlap.
+func span(d time.Duration) string {
+	if d < 0 {
+		return "-"
+	}
+	return d.String()
 }
