@@ -2,6 +2,8 @@
 // whether it kept its promises.
 //
 //	jepsen-lite run --workload exclusive --nemesis kill,pause-agent --time 60s --dir OUT
+//	jepsen-lite run --workload fenced --nemesis partition-one+pause-agent --dir OUT
+//	jepsen-lite matrix --workload exclusive,fenced --nemesis all --time 20s --dir OUT
 //	jepsen-lite check OUT
 //	jepsen-lite list
 //
@@ -16,6 +18,20 @@
 // more, the nodes are killed and their disks read (package offline). What was
 // written down (package history) is judged (package check) and told (package
 // report).
+//
+// A+B does two faults that overlap: the second comes up to a second after the first,
+// which of them heals first is drawn, and each is judged by its own times and nodes.
+// Two that would undo each other's work are refused, as are a stopped keeper and a
+// dead agent, with which nobody is left who could end a child.
+//
+// What is excused rests on what was seen, not on names: nemesis.jsonl says which
+// nodes stood still as a whole and which could reach no majority, and when.
+//
+// # A matrix
+//
+// Each workload under each nemesis, a run each: matrix.json for programs, matrix.md
+// for people, both written after each cell. A cell takes its time of faults, about
+// half a minute more, and never over four minutes more; --limit ends the whole.
 //
 // # What OUT holds
 //
