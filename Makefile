@@ -32,7 +32,7 @@ JEPSEN = bin/jepsen-lite
 # What a soak runs under every nemesis there is.
 MATRIX ?= exclusive,register,group
 
-# How many seeded bugs to hunt, chosen by SEED; 0 is all, which writes docs/bugs.md.
+# How many seeded bugs to hunt, chosen by SEED; 0 is all, which writes their table.
 N ?= 0
 BUGS = $(GO) run ./internal/bug/hunt -seed $(SEED)
 
@@ -101,7 +101,7 @@ jepsen: build $(JEPSEN)
 
 # The tests' test: each seeded bug must be caught by its checker.
 bugs:
-	$(BUGS) $(if $(filter 0,$(N)),-seeds 6 -markdown docs/bugs.md,-n $(N))
+	$(BUGS) $(if $(filter 0,$(N)),-seeds 6 -markdown docs/reliability.md,-n $(N))
 
 # Many seeds of the simulation, the large scopes of the lease's model, all seeded
 # bugs, and every fault on real nodes, for as long as they take.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -29,7 +30,7 @@ func (s *state) expect(name, tag string) error {
 		now = Tag(t.Spec())
 	}
 	switch {
-	case tag == "" || tag == now:
+	case tag == "" || tag == now || bug.On("condition-ignored"):
 		return nil
 	case now == TagNone:
 		return fmt.Errorf("%w: there is no tree %q", ErrChanged, name)

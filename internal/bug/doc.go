@@ -6,7 +6,7 @@
 // seeded_bugs it compares with SELFWARE_BUG in the environment.
 //
 // Every bug is assigned the checker that must catch it (package hunt, the list is
-// docs/bugs.md). "make bugs" runs all, "make test" three at random.
+// in docs/reliability.md). "make bugs" runs all, "make test" three at random.
 //
 // Any package may import this one, the pure core too: internal/lint makes that
 // exception because the bugs must sit where bugs would, and because of what is

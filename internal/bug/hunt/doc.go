@@ -14,5 +14,6 @@
 // the simulation says, if it notices. It is the second line: it need not catch every
 // bug, since some are out of its sight (disks, processes, the API).
 //
-// -markdown FILE writes the table; it needs all bugs.
+// -markdown FILE writes the table into the file, in the place of the former one; it needs
+// all bugs.
 package main

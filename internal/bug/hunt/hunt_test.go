@@ -148,7 +148,32 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%+v: %d, want %d", results, got, want)
 		}
 	}
-	if text := page([]result{{bug: b}}); !strings.Contains(text, "**not caught**") {
-		t.Errorf("the page hides an escape:\n%s", text)
+	if text := table([]result{{bug: b}}); !strings.Contains(text, "**not caught**") {
+		t.Errorf("the table hides an escape:\n%s", text)
+	}
+}
+
+// TestWrite: the table takes the place of the former one, and of nothing else.
+func TestWrite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "doc.md")
+	put := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("before\n" + tableBegins + "old\n" + tableEnds + "after\n")
+	for range 2 {
+		if err := write(file, []result{{bug: bug{name: "x"}, caught: true}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if s := string(text); err != nil || !strings.HasPrefix(s, "before\n") || !strings.HasSuffix(s, "after\n") ||
+		strings.Contains(s, "old") || strings.Count(s, "| x |") != 1 {
+		t.Errorf("%v:\n%s", err, text)
+	}
+	put("before\n" + tableBegins)
+	if err := write(file, nil); err == nil {
+		t.Error("a file without a place for it was written")
 	}
 }

@@ -15,7 +15,7 @@ import (
 func main() {
 	n := flag.Int("n", 0, "how many, at random; 0: all")
 	seed := flag.Uint64("seed", 0, "chooses which; 0: draws one")
-	markdown := flag.String("markdown", "", "write the table to this file")
+	markdown := flag.String("markdown", "", "write the table into this file")
 	seeds := flag.Int("seeds", 0, "seeds of the simulation for each bug as well")
 	flag.Parse()
 	if *seed == 0 {
@@ -41,7 +41,7 @@ func main() {
 	results := lab.huntAll(chosen)
 	lab.close()
 	if *markdown != "" {
-		if err := os.WriteFile(*markdown, []byte(page(results)), 0o644); err != nil {
+		if err := write(*markdown, results); err != nil {
 			fmt.Fprintln(os.Stderr, "cannot write the table:", err)
 			os.Exit(2)
 		}

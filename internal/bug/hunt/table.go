@@ -2,20 +2,33 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
-// page is docs/bugs.md.
-func page(results []result) string {
+// The table stands between these lines of its file.
+const (
+	tableBegins = "<!-- seeded bugs, by make bugs -->\n"
+	tableEnds   = "<!-- end of the seeded bugs -->\n"
+)
+
+// write puts the table in its place in a file.
+func write(file string, results []result) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := strings.Cut(string(text), tableBegins)
+	_, after, ends := strings.Cut(rest, tableEnds)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no place for it, between %q and %q", file, tableBegins, tableEnds)
+	}
+	return os.WriteFile(file, []byte(before+tableBegins+table(results)+tableEnds+after), 0o644)
+}
+
+func table(results []result) string {
 	var b strings.Builder
-	b.WriteString(`# Seeded bugs
-
-Written by "make bugs" (package internal/bug/hunt). Each bug is one wrong line behind a build tag; the checker beside it
-must pass without it and fail with it. The time is that of the checker with the bug, on a shared machine of two cores.
-
-The last column is the promise that the simulation of whole clusters finds broken, where it was asked and noticed; it is
-the second line, and does not see disks, processes and the API.
-
+	b.WriteString(`
 | bug | what it does | promise | caught by | s | simulation |
 |---|---|---|---|---|---|
 `)
@@ -26,5 +39,6 @@ the second line, and does not see disks, processes and the API.
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | `%s` of `%s` | %s | %s |\n", r.bug.name, r.bug.what, r.bug.promise, r.bug.test, r.bug.pkg, took, r.simulated)
 	}
+	b.WriteString("\n")
 	return b.String()
 }
