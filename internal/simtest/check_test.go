@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/internal/simtest/simproc"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -154,14 +155,10 @@ func (s *sim) promised() {
 	}
 }
 
-// thawed is how long the old life of an exclusive child may run beside the new one
-// after its whole machine was frozen.
-const thawed = 100 * time.Millisecond
-
 // alone: of an exclusive child, one life runs at a time (P13).
 func (s *sim) alone() (longest time.Duration) {
 	for _, o := range s.procs.Doubles() {
-		if !o.Thawed || o.For >= thawed {
+		if !o.Thawed || o.For >= simproc.Thaw {
 			s.failf("P13: two lives of an exclusive child %v", o)
 		}
 		longest = max(longest, o.For)

@@ -27,10 +27,14 @@ type Overlap struct {
 	A, B Life
 	// For is how long, without the time that either stood still.
 	For time.Duration
-	// Thawed: the machine of one of them was just thawed, and had been frozen since
-	// before the other began. Only then may there be an overlap, of less than 100 ms.
+	// Thawed: the machine of the older one had been frozen since before the other began,
+	// and the overlap was over soon after its thaw. Only then may there be one.
 	Thawed bool
 }
+
+// Thaw is how long after its machine's thaw an exclusive life may run that should have
+// ended meanwhile: what falls due in a freeze happens when the keeper gets to run.
+const Thaw = 100 * time.Millisecond
 
 func (o Overlap) String() string {
 	return fmt.Sprintf("for %v (after a thaw: %v): %v and %v", o.For, o.Thawed, &o.A, &o.B)
@@ -68,7 +72,7 @@ func (w *World) double(a, b *Life) (Overlap, bool) {
 		o.For += s.to.Sub(s.from)
 	}
 	for _, f := range w.freezes[a.Node] {
-		if f.from.Before(b.Start) && !f.to.IsZero() && !f.to.Before(b.Start) {
+		if f.from.Before(b.Start) && !f.to.IsZero() && to.Sub(f.to) < Thaw {
 			o.Thawed = true
 		}
 	}

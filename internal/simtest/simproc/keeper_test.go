@@ -115,3 +115,28 @@ func TestDoubles(t *testing.T) {
 		}
 	})
 }
+
+// TestDoublesOfAThaw: the new life may begin just after the thaw, before the old
+// machine's keeper gets to run; what runs on for longer was not ended by a late keeper.
+func TestDoublesOfAThaw(t *testing.T) {
+	for _, late := range []time.Duration{40 * time.Millisecond, 120 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			w := simproc.NewWorld()
+			one, two := machineOf(w, "n1", 1, 0), machineOf(w, "n2", 1, 0)
+			one.Hold(time.Hour + 10*time.Second)
+			two.Hold(time.Hour + time.Hour)
+			one.Start(exclusive("a", 1))
+			time.Sleep(time.Second)
+			one.Freeze()
+			time.Sleep(30 * time.Second) // the deadline passes
+			one.Thaw(late)
+			time.Sleep(30 * time.Millisecond)
+			two.Start(exclusive("a", 2))
+			time.Sleep(time.Second)
+			found := w.Doubles()
+			if len(found) != 1 || found[0].For != late-30*time.Millisecond || found[0].Thawed != (late < simproc.Thaw) {
+				t.Errorf("a keeper %v late: %v", late, found)
+			}
+		})
+	}
+}
