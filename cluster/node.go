@@ -221,24 +221,21 @@ func (n *Node) startLeading(ctx context.Context) (stop func()) {
 }
 
 // handOver transfers leadership on the way out. A transfer that hangs must not
-// leave a node that neither leads nor follows (raft#696): here the node ends
-// anyway, and Transfer ends it.
+// leave a node that neither leads nor follows (raft#696): here the node ends anyway,
+// and Transfer ends it. Whether it was done shows by the state: raft never answers a
+// transfer that it has not begun when it is shut down.
 func (n *Node) handOver() {
 	if n.raft.State() != raft.Leader || len(n.voters()) < 2 {
 		return
 	}
-	done := make(chan struct{})
-	n.wg.Go(func() {
-		defer close(done)
-		if err := n.raft.LeadershipTransfer().Error(); err != nil {
-			n.log.Warn("leadership was not handed over", "why", err)
+	n.raft.LeadershipTransfer()
+	look := time.NewTicker(n.times.Election / 50)
+	defer look.Stop()
+	for end := time.Now().Add(n.times.Election); n.raft.State() == raft.Leader; <-look.C {
+		if time.Now().After(end) {
+			n.log.Warn("leadership was not handed over", "within", n.times.Election)
+			return
 		}
-	})
-	late := time.NewTimer(n.times.Election)
-	defer late.Stop()
-	select {
-	case <-done:
-	case <-late.C:
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/selfware/selfware/fsm"
@@ -119,5 +120,25 @@ func events(l *leader, lives []supervisor.Ref, typ supervisor.EventType) {
 		}
 		l.propose(&proposal{cmd: cmd})
 		lives = lives[n:]
+	}
+}
+
+// TestHandOverHangs: a leader whose disk hangs is told to end. Its loop, once the disk
+// goes on, sees both that it is to hand over and that it is to shut down, and takes the
+// one or the other; raft then never answers the hand-over (raft#696). Run returned only
+// by chance.
+func TestHandOverHangs(t *testing.T) {
+	for range 8 {
+		inLab(t, func(l *lab) {
+			n := l.whole()
+			gate := make(chan struct{})
+			l.disks[n.cfg.Self.ID].OnWrite(func(string) error { <-gate; return nil })
+			n.raft.Barrier(0)
+			synctest.Wait() // it is being written
+			time.AfterFunc(2*n.times.Election, func() { close(gate) })
+			late := time.AfterFunc(time.Minute, func() { panic("Run has not returned a minute after its context ended") })
+			l.ends[n.cfg.Self.ID]()
+			late.Stop()
+		})
 	}
 }
