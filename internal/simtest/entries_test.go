@@ -158,6 +158,8 @@ func (o *oracle) life(d *supervisor.Decision) {
 	if d.Cause.Kind == supervisor.CauseAutonomy {
 		return // tells of an older life, and begins none
 	}
+	ref := supervisor.Ref{Path: d.Path, Epoch: was}
+	o.kept(d, ref)
 	switch d.Verdict {
 	case supervisor.VerdictStart, supervisor.VerdictRestart, supervisor.VerdictMove:
 		if d.Epoch < was {
@@ -173,10 +175,25 @@ func (o *oracle) life(d *supervisor.Decision) {
 	}
 	// P7: of one death there is one decision. A second one would be about the life
 	// that the first began.
-	ref := supervisor.Ref{Path: d.Path, Epoch: was}
+	if first, again := o.ends[ref]; again {
+		o.s.failf("P7: two decisions on one end: %s; %s", first, d.Sentence)
+	}
+	o.ends[ref] = d.Sentence
 	if l, begun := o.s.procs.Life(ref); begun && l.End.IsZero() && l.Alone == 0 {
 		o.s.failf("P7: a decision on the end of a life that runs: %s: %v", d.Sentence, &l)
 	} else if !begun && !strings.Contains(d.Cause.Detail+d.Sentence, "not run") {
 		o.counts.unborn++
+	}
+}
+
+// kept: of an end that its keeper kept over the death of an agent, the next agent tells:
+// the leader must not take it for a life that nobody knows of, which is over uncharged.
+func (o *oracle) kept(d *supervisor.Decision, ref supervisor.Ref) {
+	if d.Cause.Kind != supervisor.CauseNodeLost || !strings.Contains(d.Sentence, "loses its place") || !strings.Contains(d.Cause.Detail, "its agent restarted") {
+		return
+	}
+	l, begun := o.s.procs.Life(ref)
+	if begun && !l.Start.IsZero() && !l.Forgotten && o.s.named(l.Node).id == d.Cause.Path {
+		o.s.failf("an end, or a life, was lost with an agent: %s: %v", d.Sentence, &l)
 	}
 }

@@ -56,6 +56,7 @@ type oracle struct {
 	n       int
 	windows map[string]*window
 	epochs  map[string]supervisor.Epoch // of the newest life, by path
+	ends    map[supervisor.Ref]string   // the sentences that decided on the ends of lives
 	leader  string
 	// lost are the sentences of node losses, moved of moves.
 	lost, moved []string
@@ -64,7 +65,7 @@ type oracle struct {
 func newOracle(s *sim) *oracle {
 	return &oracle{
 		s: s, entries: make(map[uint64]entry), logs: make(map[place]uint64), leaders: make(map[uint64]string),
-		windows: make(map[string]*window), epochs: make(map[string]supervisor.Epoch),
+		windows: make(map[string]*window), epochs: make(map[string]supervisor.Epoch), ends: make(map[supervisor.Ref]string),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/agent"
+	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -18,8 +19,26 @@ func (t *Table) Hold(until time.Duration) {
 	t.guard()
 }
 
-// Settle implements agent.Processes. This keeper tells an end to one agent only.
-func (t *Table) Settle(supervisor.Ref) {}
+// Settle implements agent.Processes.
+func (t *Table) Settle(ref supervisor.Ref) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settle(agent.Key(ref))
+}
+
+func (t *Table) settle(key string) {
+	t.kept = slices.DeleteFunc(t.kept, func(e agent.Event) bool { return e.Key == key })
+}
+
+// Unsettled lists the ends that the next agent would be told of.
+func (t *Table) Unsettled() (keys []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.kept {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
 
 // guard sets the keeper's timer to the deadline of the exclusive lives. The functions
 // below run with mu held.
@@ -68,21 +87,12 @@ func (t *Table) replaceAgent() {
 }
 
 // Detach is the death of the agent alone. What it had not got to fork is gone with
-// it, and so is its patience with those that do not stop.
+// it, and so are the failures it had not read of: only what was forked has an end that
+// the keeper keeps. Until there is another, nobody is killed for not stopping.
 func (t *Table) Detach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.away = true
-	for unread := true; unread; {
-		select {
-		case e := <-t.events:
-			if e.Kind == runner.Exited || e.Kind == runner.Failed {
-				t.missed = append(t.missed, e)
-			}
-		default:
-			unread = false
-		}
-	}
+	t.away, t.heirs = true, nil
 	t.replaceAgent()
 	for _, key := range slices.Sorted(maps.Keys(t.lives)) {
 		p := t.lives[key]
@@ -90,23 +100,29 @@ func (t *Table) Detach() {
 			t.remove(key, p, "its agent died before it was forked")
 			continue
 		}
-		p.stopping = false
 		if p.killing != nil {
 			p.killing.Stop()
 		}
 	}
 }
 
-// Attach lets a new agent take over: first it hears of the ends that none has heard of.
+// Attach lets a new agent take over. It finds the lives and the ends that none has
+// settled, be it that an agent before it was told already; stops go on where they were.
 func (t *Table) Attach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.away = false
-	for _, e := range t.missed {
+	for _, e := range t.kept {
 		t.events <- e
+		ref, _ := agent.ParseKey(e.Key)
+		t.heirs = append(t.heirs, link.Life{Ref: ref, PID: e.PID, Up: !e.BeforeUp})
 	}
-	t.missed = nil
-	t.world.count(func(c *Counts) { c.Adopted += len(t.lives) })
+	for _, key := range slices.Sorted(maps.Keys(t.lives)) {
+		if p := t.lives[key]; p.killing != nil {
+			t.killAfter(key, p, p.grace-time.Since(p.stopAt))
+		}
+	}
+	t.world.count(func(c *Counts) { c.Adopted += len(t.lives); c.Retold += len(t.kept) })
 }
 
 // Freeze stops the whole machine, keeper and children too, until Thaw.

@@ -55,7 +55,7 @@ func TestHold(t *testing.T) {
 }
 
 // TestKeeperOutlivesAgent: the next agent finds the lives, and hears of the ends that
-// none has heard of; the deadline holds while there is no agent.
+// none has settled, again and again; the deadline holds while there is no agent.
 func TestKeeperOutlivesAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := simproc.NewWorld()
@@ -74,11 +74,67 @@ func TestKeeperOutlivesAgent(t *testing.T) {
 		tab.Kill("b", "SIGSEGV")
 		time.Sleep(10 * time.Second)
 		tab.Attach()
-		if got := told(tab); got != " exited:SIGSEGV0 exited:SIGKILL0" {
-			t.Errorf("the next agent is told%s", got)
+		finds(t, tab, " c b a", " exited:SIGSEGV0 exited:SIGKILL0", " c")
+		tab.Detach()
+		tab.Attach()
+		finds(t, tab, " c b a", " exited:SIGSEGV0 exited:SIGKILL0", " c")
+		tab.Settle(launch("b", 1).Ref)
+		tab.Settle(launch("nobody", 1).Ref)
+		tab.Detach()
+		tab.Attach()
+		finds(t, tab, " c a", " exited:SIGKILL0", " c")
+		tab.Start(launch("a", 1)) // the same life again settles it
+		tab.Detach()
+		tab.Attach()
+		finds(t, tab, " a c", "", " a c")
+		if c := w.Counts(); c.Retold != 5 {
+			t.Errorf("counted %+v", c)
 		}
-		if live := tab.Live(); len(live) != 1 || live[0].Path != "c" {
-			t.Errorf("it finds %v", live)
+		tab.Kill("c", "SIGKILL")
+		tab.KillAll()
+		if c, _ := w.Life(launch("c", 1).Ref); len(tab.Unsettled()) != 0 || !c.Forgotten {
+			t.Errorf("a dead keeper remembers %v, %+v", tab.Unsettled(), c)
+		}
+	})
+}
+
+// finds checks what an agent that begins finds, is told of ends, and finds left then.
+func finds(t *testing.T, tab *simproc.Table, want, tells, left string) {
+	t.Helper()
+	paths := func() (out string) {
+		for _, l := range tab.Live() {
+			out += " " + l.Path
+		}
+		return out
+	}
+	if got := paths(); got != want {
+		t.Errorf("it finds%s, want%s", got, want)
+	}
+	if got := told(tab); got != tells {
+		t.Errorf("it is told%s, want%s", got, tells)
+	}
+	if got := paths(); got != left {
+		t.Errorf("it has%s left, want%s", got, left)
+	}
+}
+
+// TestStopOutlivesAgent: a stop under way when an agent dies goes on with the next one:
+// nobody kills meanwhile, and the grace has not begun anew.
+func TestStopOutlivesAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := simproc.NewWorld()
+		w.Script("a", simproc.Script{Hang: true})
+		tab := w.Table("n1")
+		tab.Start(launch("a", 1)) // a grace of 5 s
+		tab.Stop(launch("a", 1).Ref, "test")
+		time.Sleep(3 * time.Second)
+		tab.Detach()
+		time.Sleep(time.Second)
+		tab.Attach()
+		told(tab)
+		time.Sleep(2 * time.Second)
+		if l := w.Lives()[0]; l.How != "SIGKILL" || l.End.Sub(l.Asked) != 5*time.Second {
+			t.Errorf("ended after %v: %s", l.End.Sub(l.Asked), l.How)
 		}
 	})
 }

@@ -28,7 +28,8 @@ type Table struct {
 	events chan agent.Event    // to the agent of the time
 	lives  map[string]*process // by key
 	away   bool                // there is no agent
-	missed []agent.Event       // ends that no agent has heard of
+	kept   []agent.Event       // ends that no agent has settled, oldest first
+	heirs  []link.Life         // what of kept the agent that begins finds beside lives
 	until  time.Duration       // of Hold
 	fence  *time.Timer         // when until has passed
 	frozen bool
@@ -56,6 +57,7 @@ type process struct {
 	up       bool
 	stopping bool
 	timers   []*time.Timer
+	stopAt   time.Time   // when it was asked to stop
 	killing  *time.Timer // the end of its grace, which its agent waits for
 }
 
@@ -99,6 +101,8 @@ func (t *Table) Live() []link.Life {
 		}
 		lives = append(lives, life)
 	}
+	lives = append(lives, t.heirs...)
+	t.heirs = nil // from now on events have told of them
 	return lives
 }
 
@@ -116,6 +120,7 @@ func (t *Table) Start(l agent.Launch) error {
 	if l.Program == nil || len(l.Program.Argv) == 0 {
 		return errors.New("cannot start: no command is given")
 	}
+	t.settle(key)
 	p := &process{grace: cmp.Or(l.Program.Grace, supervisor.DefaultGrace)}
 	p.log, p.script, p.pid = t.world.begin(t.node, l)
 	p.script.UpAfter = max(p.script.UpAfter, l.Program.MinUptime)
@@ -133,13 +138,13 @@ func (t *Table) Stop(ref supervisor.Ref, reason string) {
 	if p == nil || p.stopping {
 		return
 	}
-	p.stopping = true
+	p.stopping, p.stopAt = true, time.Now()
 	t.world.asked(p.log)
 	switch {
 	case !p.running:
 		t.fail(key, p, "stopped before it was started", false)
 	case p.script.Hang || p.script.StopTime > p.grace:
-		p.killing = t.after(key, p, p.grace, func() { t.exit(key, p, -1, "SIGKILL") })
+		t.killAfter(key, p, p.grace)
 	default:
 		t.after(key, p, p.script.StopTime, func() { t.exit(key, p, -1, "SIGTERM") })
 	}
@@ -177,15 +182,25 @@ func (t *Table) KillAll() {
 	defer t.mu.Unlock()
 	for key, p := range t.lives {
 		t.remove(key, p, "its node died")
+		t.world.forgotten(p.log.Ref)
+	}
+	for _, e := range t.kept {
+		ref, _ := agent.ParseKey(e.Key)
+		t.world.forgotten(ref)
 	}
 	if t.frozen {
 		t.world.thaw(t.node)
 	}
-	t.until, t.missed, t.due, t.frozen = 0, nil, nil, false
+	t.until, t.kept, t.heirs, t.due, t.frozen = 0, nil, nil, nil, false
 	if t.fence != nil {
 		t.fence.Stop()
 	}
 	t.replaceAgent()
+}
+
+// killAfter ends the patience with a life that does not stop. mu is held.
+func (t *Table) killAfter(key string, p *process, d time.Duration) {
+	p.killing = t.after(key, p, max(d, time.Nanosecond), func() { t.exit(key, p, -1, "SIGKILL") })
 }
 
 // execute and the functions below it run with mu held.
@@ -267,10 +282,10 @@ func (t *Table) emit(key string, p *process, e agent.Event) {
 	if p.running {
 		e.PID = p.pid
 	}
+	if e.Kind == runner.Exited {
+		t.kept = append(t.kept, e)
+	}
 	if t.away {
-		if e.Kind == runner.Exited || e.Kind == runner.Failed {
-			t.missed = append(t.missed, e)
-		}
 		return
 	}
 	select {

@@ -48,6 +48,9 @@ type Life struct {
 	Asked     time.Time // when it was first asked to stop; zero: never
 	End       time.Time // zero: it runs
 	How       string    // how it ended
+	// Forgotten: the keeper that knew how it ended, or ended it with itself, is dead, and
+	// no agent had settled it.
+	Forgotten bool
 }
 
 func (l *Life) String() string {
@@ -71,6 +74,7 @@ type World struct {
 type Counts struct {
 	Fenced  int // exclusive lives that ran into their deadline
 	Adopted int // lives that a new agent found
+	Retold  int // ends that a new agent was told of
 }
 
 // Counts gives the counts so far.
@@ -213,6 +217,15 @@ func (w *World) asked(l *Life) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.Asked = time.Now()
+}
+
+// forgotten marks the newest life of an epoch, unless it was forgotten before.
+func (w *World) forgotten(ref supervisor.Ref) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l := w.byRef[ref]; l != nil {
+		l.Forgotten = true
+	}
 }
 
 func (w *World) ended(l *Life, how string) {
