@@ -19,6 +19,11 @@ func (s *sim) settled() (why string) {
 	case !s.client.idle():
 		return "a request has no answer"
 	}
+	for _, m := range s.machines {
+		if ends := m.procs.Unsettled(); len(ends) > 0 {
+			return fmt.Sprintf("the keeper of %s still keeps the ends %v", m.name, ends)
+		}
+	}
 	return s.children()
 }
 
@@ -186,6 +191,7 @@ func (s *sim) rests(limit time.Duration) time.Duration {
 	start := time.Now()
 	for {
 		s.oracle.look()
+		s.operate()
 		if why = s.settled(); why == "" {
 			why = s.equal()
 		}

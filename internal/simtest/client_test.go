@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
 )
@@ -212,7 +213,8 @@ func (s *sim) stored(index uint64) {
 	s.mu.Lock()
 	var voters []string
 	newest := uint64(0)
-	disks := maps.Clone(s.retired)
+	before := maps.Clone(s.retired)
+	disks := make(map[string]*raftstore.Mem)
 	for _, m := range s.machines {
 		disks[m.id] = m.disk
 		if m.p == nil {
@@ -225,8 +227,11 @@ func (s *sim) stored(index uint64) {
 	s.mu.Unlock()
 	holders := 0
 	for _, id := range voters {
-		if d := disks[id]; d != nil && d.Holds(index) {
-			holders++
+		for _, d := range []*raftstore.Mem{disks[id], before[id]} {
+			if d != nil && d.Holds(index) {
+				holders++
+				break
+			}
 		}
 	}
 	if len(voters) > 0 && 2*holders <= len(voters) {

@@ -10,8 +10,13 @@ import (
 )
 
 // format gives the machine an empty disk.
-func (m *machine) format() {
-	m.disk = raftstore.NewMem()
+func (m *machine) format() { m.plug(raftstore.NewMem()) }
+
+// plug gives the machine, which is down, another disk.
+func (m *machine) plug(disk *raftstore.Mem) {
+	m.s.mu.Lock()
+	m.disk = disk
+	m.s.mu.Unlock()
 	m.disk.OnWrite(m.beforeWrite)
 	m.disk.OnStore(func(logs []*raft.Log) { m.s.oracle.stored(m, logs) })
 	m.disk.OnTear(func(entries int) int {
@@ -34,7 +39,7 @@ func (m *machine) breakDisk(how string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken == "" {
-		m.broken, m.mend = how, make(chan struct{})
+		m.broken, m.met, m.mend = how, false, make(chan struct{})
 	}
 }
 
@@ -51,8 +56,12 @@ func (m *machine) mendDisk() {
 // but for what OnTear keeps.
 func (m *machine) beforeWrite(string) error {
 	m.mu.Lock()
-	how, mend := m.broken, m.mend
+	how, mend, first := m.broken, m.mend, !m.met
+	m.met = true
 	m.mu.Unlock()
+	if how != "" && first {
+		m.s.bit(how)
+	}
 	switch how {
 	case "disk-stall":
 		m.s.count(func(c *faultCounts) { c.stalled++ })
@@ -79,7 +88,7 @@ func (m *machine) wipe() {
 	s.retired[m.id] = m.disk
 	m.wiped++
 	m.id += "w"
-	m.seq = 0
+	m.seq, m.newest, m.refused = 0, 0, time.Time{}
 	s.mu.Unlock()
 	m.format()
 	s.notef("%s has lost its disk and is %s now", m.name, m.id)

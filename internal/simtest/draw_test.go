@@ -137,7 +137,7 @@ func (p *Plan) malign(r chance) {
 // kind draws one fault of its kind.
 type kind func(chance, *Plan, time.Duration)
 
-var allKinds = []kind{crashes, crashes, powers, agents, agents, stops, pauses, pauses, winners, freezes, cuts, cuts, parts, breaks, flaps, mutes, storms, disks, wipes, everyone}
+var allKinds = []kind{crashes, crashes, powers, agents, agents, stops, pauses, pauses, winners, freezes, cuts, cuts, parts, breaks, flaps, mutes, storms, disks, disks, tears, wipes, rollbacks, everyone}
 
 func (r chance) length() time.Duration {
 	return one(r, r.between(50*time.Millisecond, time.Second), r.between(time.Second, 6*time.Second), r.between(5*time.Second, 40*time.Second))
@@ -166,6 +166,31 @@ var (
 	disks   = on("disk-stall", "disk-stall", "disk-error", "disk-full", "disk-slow")
 	wipes   = on("wipe")
 )
+
+// tears is the end of a process whose disk is slow, while it writes.
+func tears(r chance, p *Plan, at time.Duration) {
+	who := p.anyone(r)
+	p.add(Fault{At: at, What: "disk-slow", Who: who, For: r.between(2*time.Second, 6*time.Second)})
+	for range 4 {
+		p.add(Fault{At: at + r.between(0, 800*time.Millisecond), What: "kill", Path: p.path(r), Count: 2})
+	}
+	p.add(Fault{At: at + r.between(200*time.Millisecond, time.Second), What: one(r, "crash", "power", "agent-kill"), Who: who, For: r.length()})
+}
+
+// rollbacks puts back an image, mostly of before the machine's present start: every node
+// then finds it. With it go what makes the image old, and a leader that stands still when
+// the others might take the forgetful one's vote.
+func rollbacks(r chance, p *Plan, at time.Duration) {
+	who, age := fmt.Sprintf("n%d", 1+r.IntN(p.Nodes)), r.between(3*time.Second, 30*time.Second)
+	p.add(Fault{At: at, What: "rollback", Who: who, For: age})
+	if r.odds(70) {
+		p.add(Fault{At: at + age/4, What: one(r, "crash", "power", "agent-kill", "stop"), Who: who, For: r.between(0, age/4)})
+	}
+	kills(r, p, at+age/2)
+	if r.odds(50) {
+		p.add(Fault{At: at + age + r.between(0, time.Second), What: one(r, "pause", "alone", "crash"), Who: "leader", For: r.length()})
+	}
+}
 
 func cuts(r chance, p *Plan, at time.Duration) {
 	what := one(r, "halves", "majority", "alone", "one-way-out", "one-way-in", "pair")

@@ -11,20 +11,20 @@ import (
 // inflict makes a fault happen and gives what ends it, if anything does.
 func (s *sim) inflict(f Fault) (undo func()) {
 	if verb, ok := strings.CutPrefix(f.What, "verb-"); ok {
-		s.client.send(fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: verb, Path: f.Path, To: f.To}})
+		s.ask(f, fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: verb, Path: f.Path, To: f.To}})
 		return nil
 	}
 	switch f.What {
 	case "kill":
 		return s.kill(f)
 	case "apply":
-		s.client.send(fsm.Command{Type: fsm.TypeApplyTree, Tree: f.Tree})
+		s.ask(f, fsm.Command{Type: fsm.TypeApplyTree, Tree: f.Tree})
 		return nil
 	case "delete":
-		s.client.send(fsm.Command{Type: fsm.TypeDeleteTree, Name: f.Path})
+		s.ask(f, fsm.Command{Type: fsm.TypeDeleteTree, Name: f.Path})
 		return nil
 	case "drain":
-		s.client.send(drainCommand(s.named(f.Who).id, true))
+		s.ask(f, drainCommand(s.named(f.Who).id, true))
 		return func() { s.client.send(drainCommand(s.named(f.Who).id, false)) }
 	case "crash-all", "crash-all-move", "power-all", "agent-kill-all":
 		return s.everyone(f.What)
@@ -32,6 +32,9 @@ func (s *sim) inflict(f Fault) (undo func()) {
 	m := s.who(f.Who)
 	if m == nil {
 		return nil
+	}
+	if bitesAtOnce[f.What] {
+		s.bit(f.What)
 	}
 	switch f.What {
 	case "crash", "crash-move", "power", "agent-kill", "stop":
@@ -52,14 +55,38 @@ func (s *sim) inflict(f Fault) (undo func()) {
 		return s.breakDisk(m, f.What)
 	case "wipe":
 		return s.wipe(m)
+	case "rollback":
+		return s.rollback(m)
 	case "drop-session":
-		m.p.dropSession()
+		if m.p.dropSession() {
+			s.bit(f.What)
+		}
 		return nil
 	case "leader-flap":
-		s.flap(f.Count)
+		s.flap(f.What, f.Count)
 		return nil
 	}
 	return s.disturb(m, f)
+}
+
+// bitesAtOnce are the faults that need nothing but a machine that is up. The others are
+// counted when they do something.
+var bitesAtOnce = map[string]bool{
+	"crash": true, "crash-move": true, "power": true, "agent-kill": true, "stop": true, "pause": true, "freeze": true,
+}
+
+// ask has the user ask for something: a fault of sorts, once it is done.
+func (s *sim) ask(f Fault, cmd fsm.Command) {
+	answer := s.client.send(cmd)
+	s.wg.Go(func() {
+		select {
+		case a := <-answer:
+			if a.err == nil {
+				s.bit(f.What)
+			}
+		case <-s.client.ctx.Done():
+		}
+	})
 }
 
 func drainCommand(id string, on bool) fsm.Command {
@@ -93,6 +120,9 @@ func (s *sim) takeDown(m *machine, how string) (undo func()) {
 
 // everyone takes all machines down at once.
 func (s *sim) everyone(how string) (undo func()) {
+	if len(s.up()) > 0 {
+		s.bit(how)
+	}
 	for _, m := range s.machines {
 		switch how {
 		case "power-all":
@@ -131,6 +161,7 @@ func (s *sim) wipe(m *machine) (undo func()) {
 	}
 	m.crash()
 	m.wipe()
+	s.bit("wipe")
 	return func() {
 		if m.reap(); m.p == nil {
 			m.boot()
@@ -144,6 +175,7 @@ func (s *sim) kill(f Fault) (undo func()) {
 		for range f.Count {
 			for range 40 { // until there is one
 				if s.killOnce(f.Path) {
+					s.bit(f.What)
 					break
 				}
 				time.Sleep(50 * time.Millisecond)
@@ -172,18 +204,20 @@ func (s *sim) pauseWinner(length time.Duration) {
 	s.mu.Lock()
 	s.winner = min(length, 5*time.Second)
 	s.mu.Unlock()
-	s.flap(1)
+	s.flap("leader-flap for pause-winner", 1)
 }
 
-// flap hands leadership round, in quick succession.
-func (s *sim) flap(times int) {
+// flap hands leadership round, in quick succession, for a fault of a kind.
+func (s *sim) flap(kind string, times int) {
 	for range times {
 		if l := s.leader(); l != nil {
 			node := l.p.node
 			s.wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				defer cancel()
-				_ = node.Transfer(ctx, "")
+				if node.Transfer(ctx, "") == nil {
+					s.bit(kind)
+				}
 			})
 		}
 		time.Sleep(300 * time.Millisecond)

@@ -22,7 +22,9 @@ type machine struct {
 	id, name string
 	ip       string
 	disk     *raftstore.Mem
-	seq      uint64 // starts so far
+	seq      uint64 // starts so far, as its disk says
+	boots    int    // starts so far
+	newest   uint64 // the highest seq before an older disk was put back; 0: none was
 	first    bool   // it begins the cluster
 	twin     bool   // a copy of another: its starts have names of their own
 	mute     atomic.Bool
@@ -33,11 +35,15 @@ type machine struct {
 	rng      *rand.Rand
 	rngMu    sync.Mutex
 
+	// Since when it is refused, and when it last was; with mu of sim.
+	refusedSince, refused time.Time
+
 	mu     sync.Mutex
 	rate   float64       // of its clock
 	showed time.Duration // by its clock, at the moment of shown
 	shown  time.Time
 	broken string // its disk; what is written fails, or hangs, so
+	met    bool   // a write has met that
 	mend   chan struct{}
 }
 
@@ -127,7 +133,8 @@ func (m *machine) boot() {
 		return
 	}
 	m.seq++
-	p := &process{m: m, boot: fmt.Sprintf("b%d", m.seq), host: s.net.Host(m.ip), over: make(chan struct{})}
+	m.boots++
+	p := &process{m: m, boot: fmt.Sprintf("b%d", m.boots), host: s.net.Host(m.ip), over: make(chan struct{})}
 	p.procs = &procTable{Table: m.procs, gate: &m.gate}
 	if m.twin {
 		p.boot = "twin-" + p.boot

@@ -20,14 +20,28 @@ func (s *sim) disturb(m *machine, f Fault) (undo func()) {
 				broken = s.net.HalfOpen(m.ip, x.ip, "")
 			}
 			s.count(func(c *faultCounts) { c.resets += broken })
+			if broken > 0 {
+				s.bit(f.What)
+			}
 		}
 		return nil
 	case f.What == "flapping":
-		return s.flapping(m, f.For)
+		return s.held(f, s.flapping(m, f.For))
 	case isPart:
-		return s.cutClass(m, class, way)
+		return s.held(f, s.cutClass(m, class, way))
 	}
-	return s.cut(m, f.What)
+	return s.held(f, s.cut(m, f.What))
+}
+
+// held ends a cut that has bitten if it held anything up.
+func (s *sim) held(f Fault, heal func()) (undo func()) {
+	before := s.net.Stopped()
+	return func() {
+		heal()
+		if s.net.Stopped() > before {
+			s.bit(f.What)
+		}
+	}
 }
 
 func (s *sim) others(m *machine) []*machine {

@@ -171,6 +171,7 @@ func (p *process) dial(ctx context.Context) (link.Link, error) {
 	p.m.gate.wait()
 	l, err := p.node.Connect(ctx)
 	if err != nil {
+		p.accuse(err)
 		return nil, err
 	}
 	p.linkMu.Lock()
@@ -204,13 +205,14 @@ func (p *process) die() {
 }
 
 // dropSession closes the node's session, as a reset of its connection would.
-func (p *process) dropSession() {
+func (p *process) dropSession() (had bool) {
 	p.linkMu.Lock()
 	l := p.link
 	p.linkMu.Unlock()
 	if l != nil {
 		l.Close()
 	}
+	return l != nil
 }
 
 // procTable is the process's own hold on the machine's table: once it is dead, it
@@ -235,6 +237,9 @@ func (t *procTable) Start(l agent.Launch) error {
 
 // Stop implements agent.Processes.
 func (t *procTable) Stop(ref supervisor.Ref, why string) { t.call(func() { t.Table.Stop(ref, why) }) }
+
+// Settle implements agent.Processes.
+func (t *procTable) Settle(ref supervisor.Ref) { t.call(func() { t.Table.Settle(ref) }) }
 
 // Hold implements agent.Processes.
 func (t *procTable) Hold(until time.Duration) { t.call(func() { t.Table.Hold(until) }) }
@@ -267,6 +272,7 @@ type gossipPort struct {
 // WriteToAddress drops the packet while the machine's gossip is mute.
 func (g *gossipPort) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	if g.p.m.mute.Load() {
+		g.p.m.s.bit("mute")
 		return time.Now(), nil
 	}
 	return g.Transport.WriteToAddress(b, a)

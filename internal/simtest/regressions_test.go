@@ -229,7 +229,7 @@ func watchElsewhere(t *testing.T) {
 		for i := range 90 {
 			s.client.send(fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: "restart", Path: "shop/c1"}})
 			if i%10 == 5 {
-				s.flap(1)
+				s.flap("leader-flap", 1)
 			}
 			time.Sleep(100 * time.Millisecond)
 			m := s.machines[i%3] // who is behind has nothing new

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ type outcome struct {
 	healed    time.Duration // from the heal to rest
 	counts    counts
 	faults    faultCounts
+	bites     map[string]int // of each kind of fault
 	keepers   simproc.Counts
 	acked     int
 	reads     int
@@ -77,7 +79,7 @@ func (s *sim) judged(out *outcome) {
 	out.keepers = s.procs.Counts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out.faults, out.trace = s.faults, s.hash.Sum64()
+	out.faults, out.bites, out.trace = s.faults, maps.Clone(s.bites), s.hash.Sum64()
 }
 
 // step is one entry of the agenda.
@@ -102,29 +104,32 @@ func (a *agenda) add(at time.Time, do func()) {
 // safety lets the faults happen.
 func (s *sim) safety(p Plan) {
 	start := time.Now()
-	var todo agenda
 	for _, f := range p.Faults {
-		todo.add(start.Add(f.At), func() {
+		s.after(f.At, func() {
 			s.notef("fault %v", f)
 			if undo := s.inflict(f); undo != nil {
-				todo.add(time.Now().Add(f.For), undo)
+				s.after(f.For, undo)
 			}
 		})
 	}
 	for time.Since(start) < p.Safety {
 		s.oracle.look()
-		for len(todo) > 0 && !todo[0].at.After(time.Now()) {
-			do := todo[0].do
-			todo = todo[1:]
+		s.operate()
+		for len(s.todo) > 0 && !s.todo[0].at.After(time.Now()) {
+			do := s.todo[0].do
+			s.todo = s.todo[1:]
 			do()
 		}
 		next := p.lookEvery()
-		if len(todo) > 0 {
-			next = min(next, max(0, time.Until(todo[0].at)))
+		if len(s.todo) > 0 {
+			next = min(next, max(0, time.Until(s.todo[0].at)))
 		}
 		time.Sleep(next)
 	}
 }
+
+// after has something done, if the faults last that long.
+func (s *sim) after(d time.Duration, do func()) { s.todo.add(time.Now().Add(d), do) }
 
 // heal ends all faults.
 func (s *sim) heal(p Plan) {

@@ -123,7 +123,7 @@ func (s *sim) handOver() (old *machine) {
 	s.within(20*time.Second, "a leader", func() bool { return s.leader() != nil })
 	old = s.leader()
 	for range 20 { // raft may give the same node another term
-		s.flap(1)
+		s.flap("leader-flap", 1)
 		s.within(20*time.Second, "a leader", func() bool { return s.leader() != nil })
 		if s.leader() != old {
 			return old
@@ -218,7 +218,7 @@ func leaderFlap(t *testing.T) {
 	scene(t, options{seed: 1, nodes: 3, profile: gossip.Fast}, func(s *sim) {
 		before := s.where()
 		for range 20 {
-			s.flap(10)
+			s.flap("leader-flap", 10)
 			s.oracle.look()
 		}
 		s.rests(30 * time.Second)

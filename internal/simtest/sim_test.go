@@ -139,6 +139,12 @@ func runSeeds(t *testing.T, name string, from, n uint64, draw func(uint64) Plan)
 func (o *outcome) add(b outcome) {
 	o.counts.add(b.counts)
 	o.faults.add(b.faults)
+	if o.bites == nil {
+		o.bites = make(map[string]int)
+	}
+	for kind, n := range b.bites {
+		o.bites[kind] += n
+	}
 	o.simulated += b.simulated
 	o.acked += b.acked
 	o.reads += b.reads
@@ -146,13 +152,14 @@ func (o *outcome) add(b outcome) {
 	o.exclusive += b.exclusive
 	o.keepers.Fenced += b.keepers.Fenced
 	o.keepers.Adopted += b.keepers.Adopted
+	o.keepers.Retold += b.keepers.Retold
 	o.healed = max(o.healed, b.healed)
 	o.overlap = max(o.overlap, b.overlap)
 }
 
 func (o outcome) String() string {
-	return fmt.Sprintf("at rest at most %v after the heal; %d requests acknowledged, %d reads verified; %v; %+v; %d exclusive lives, of which the keeper ended %d, longest overlap after a freeze %v; %d lives adopted; %d pairs in order",
-		o.healed, o.acked, o.reads, o.counts, o.faults, o.exclusive, o.keepers.Fenced, o.overlap, o.keepers.Adopted, o.ordered)
+	return fmt.Sprintf("at rest at most %v after the heal; %d requests acknowledged, %d reads verified; %v; %+v; faults that bit: %v; %d exclusive lives, of which the keeper ended %d, longest overlap after a freeze %v; %d lives adopted, %d ends told to another agent; %d pairs in order",
+		o.healed, o.acked, o.reads, o.counts, o.faults, fmt.Sprint(o.bites)[len("map"):], o.exclusive, o.keepers.Fenced, o.overlap, o.keepers.Adopted, o.keepers.Retold, o.ordered)
 }
 
 func (c *faultCounts) add(d faultCounts) {
@@ -173,7 +180,7 @@ func (o outcome) mustNotBeEmpty(t *testing.T) {
 		"elections": c.elections, "nodes lost": c.losses, "moves": c.moves, "restarts": c.restarts,
 		"escalations": c.escalations, "failed trees": c.failures, "entries compared": c.compared, "entries matched": c.matched, "nodes fenced": c.fenced, "restarts alone": c.alone,
 		"reads verified": o.reads, "lives ordered": o.ordered, "exclusive lives": o.exclusive,
-		"exclusive lives ended by their keeper": o.keepers.Fenced, "lives adopted": o.keepers.Adopted,
+		"exclusive lives ended by their keeper": o.keepers.Fenced, "lives adopted": o.keepers.Adopted, "ends told to another agent": o.keepers.Retold,
 		"agents killed": f.agents, "processes ended by their disk": f.disks, "disks stalled": f.stalled,
 		"writes torn": f.torn, "disks wiped": f.wiped, "messages said again": f.repeated, "streams reset": f.resets,
 		"winners paused": f.winners,

@@ -44,6 +44,7 @@ func (p *process) won() {
 		return
 	}
 	s.count(func(c *faultCounts) { c.winners++ })
+	s.bit("pause-winner")
 	s.notef("%s wins and stands still for %v", p.m.name, length)
 	p.m.pause()
 	time.AfterFunc(length, p.m.resume)

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -72,6 +73,9 @@ func (w *wire) Recv() (link.Down, error) {
 	w.mu.Unlock()
 	d, err := w.Link.Recv()
 	w.p.m.gate.wait()
+	if d.Refused != "" {
+		w.p.accuse(errors.New(d.Refused))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil && !d.Redirect && d.Refused == "" && w.odds() {

@@ -59,12 +59,21 @@ type sim struct {
 	hash    hash.Hash64 // of all that was noted, to the nanosecond
 	faults  faultCounts
 	winner  time.Duration             // how long the next winner of an election is paused; 0: not
-	retired map[string]*raftstore.Mem // disks by the ids of nodes that lost them
+	retired map[string]*raftstore.Mem // the last disks that nodes lost, by id
+	bites   map[string]int            // how often each kind of fault did something
+	todo    agenda
 }
 
 // faultCounts shows that faults were there.
 type faultCounts struct {
 	agents, disks, stalled, torn, wiped, repeated, resets, winners int
+}
+
+// bit notes that a fault of a kind did something.
+func (s *sim) bit(kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bites[kind]++
 }
 
 func (s *sim) count(add func(*faultCounts)) {
@@ -92,7 +101,7 @@ func newSim(t *testing.T, opt options) *sim {
 	s := &sim{
 		t: t, opt: opt, began: time.Now(), net: simnet.New(opt.seed), procs: simproc.NewWorld(),
 		log: slog.New(slog.DiscardHandler), retired: make(map[string]*raftstore.Mem),
-		hash: fnv.New64a(),
+		hash: fnv.New64a(), bites: make(map[string]int),
 	}
 	s.net.Classify(classes)
 	if opt.verbose && testing.Verbose() {

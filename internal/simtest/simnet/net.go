@@ -43,6 +43,7 @@ type Net struct {
 	conns     map[*conn]bool
 	waiters   map[chan struct{}]bool // dials that wait for a heal
 	nextID    uint64
+	stopped   uint64 // packets and segments that met a cut
 	nextPort  uint16
 }
 
@@ -191,7 +192,18 @@ func (n *Net) blocked(from, to, class string) bool {
 // cut tells whether a cut stops a class of traffic. The caller holds mu.
 func (n *Net) cut(from, to, class string) bool {
 	l := link{from, to}
-	return n.cuts[l] || len(n.parts) > 0 && n.parts[part{l, class}]
+	if n.cuts[l] || len(n.parts) > 0 && n.parts[part{l, class}] {
+		n.stopped++
+		return true
+	}
+	return false
+}
+
+// Stopped counts what met a cut; what waits for its end counts again and again.
+func (n *Net) Stopped() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stopped
 }
 
 // arrival is when something due at the given time can arrive, given past heals and resumes. The caller holds mu.
