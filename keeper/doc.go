@@ -46,9 +46,10 @@
 //   - The keeper is killed: agent and children die at once. What the death signal does
 //     not reach, helpers and programs that are set-user-ID, dies at the next start; until
 //     then no moment is kept for it.
-//   - The keeper stands still: nobody is forked, signalled or reaped, and exclusive
-//     lives run on until it goes on. That is the assumption under "at most one life":
-//     a keeper is scheduled within the time that cluster.Times calls Kill.
+//   - The keeper stands still: nobody is forked, signalled or reaped. Exclusive lives
+//     are killed by the agent (package runner, Hold); if that stands still too they run
+//     on until one goes on. That is the assumption under "at most one life": one of the
+//     two is scheduled within the time that cluster.Times calls Kill.
 //   - A child starts helpers that leave its process group: where there is a cgroup v2
 //     tree that can be written to, they end with it, at an exclusive child's moment as
 //     at any end. Elsewhere they live on, beyond every promise, until the next start.

@@ -350,6 +350,47 @@ func TestExclusiveWithoutAgent(t *testing.T) {
 	}
 }
 
+// TestRegressionStoppedKeeper: jepsen-lite stopped the keeper of a node and cut its
+// network, and for four seconds children ran twice. The moment is kept by the runner
+// if the keeper stands still, also for lives that it found, with all of their group.
+func TestRegressionStoppedKeeper(t *testing.T) {
+	h := newHeirs(t, 2)
+	g := h.next()
+	g.Hold(BootTime() + time.Hour)
+	note := filepath.Join(t.TempDir(), "pids")
+	g.start(Spec{Key: "x", Argv: []string{"sh", "-c", "trap '' TERM; sleep 1000 & echo $$ $! > " + note + "; wait"}, Exclusive: true})
+	g.start(Spec{Key: "other", Argv: []string{"sleep", "1000"}})
+	g.wait("x", Up)
+	other := g.wait("other", Up).PID
+	h.crash(g)
+	g = h.next()
+	g.start(exclusive("y"))
+	group := append(numbers(t, note, 2), g.wait("y", Up).PID)
+
+	keeper := h.keeper.Process.Pid
+	if err := unix.Kill(keeper, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Kill(keeper, unix.SIGCONT)
+	until := BootTime() + 200*time.Millisecond
+	g.Hold(until)
+	for _, pid := range group {
+		eventually(t, "it is killed", func() bool { return !running(pid) })
+	}
+	if late := BootTime() - until; late < 0 || late > 500*time.Millisecond {
+		t.Errorf("killed %s after their moment", late)
+	}
+	unix.Kill(keeper, unix.SIGCONT)
+	for _, key := range []string{"x", "y"} {
+		if e := g.wait(key, Exited); !e.Fenced || e.Signal != "SIGKILL" {
+			t.Errorf("got %+v", e)
+		}
+	}
+	if !running(other) {
+		t.Error("another child was killed too")
+	}
+}
+
 // TestRegressionProbeOutlivesTheMoment: an exec probe acts for its child, and ended
 // with it only if there was a runner to end it.
 func TestRegressionProbeOutlivesTheMoment(t *testing.T) {

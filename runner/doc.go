@@ -28,7 +28,8 @@
 //     those whose end was told to a runner before and that Settle was not called for.
 //   - Children die with the keeper (package keeper), and exclusive ones at the moment
 //     that Hold named last, whatever has become of this process, and their exec probes
-//     with them. Such an end is Fenced.
+//     with them. Such an end is Fenced. Should the keeper stand still, the runner kills
+//     them 100 ms later; both must stand still for them to go on.
 //   - One goroutine copies all output. An idle child has no goroutine, no thread and
 //     no buffer; it costs two file descriptors here and two in the keeper.
 //   - Children start with the node's original soft limit of open files: Go

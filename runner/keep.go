@@ -200,7 +200,7 @@ func (r *Runner) onMessage(m *wire.Message) {
 // adopt takes over what the keeper holds from an agent before this one.
 func (r *Runner) adopt() {
 	for _, m := range r.keeper.lives {
-		p := &life{key: m.Key, status: -1, forked: true, pid: m.PID, start: m.Start, begun: true}
+		p := &life{key: m.Key, status: -1, forked: true, pid: m.PID, start: m.Start, begun: true, exclusive: m.Exclusive}
 		p.since = time.Now().Add(time.Duration(m.Number) - BootTime())
 		var n note
 		if err := json.Unmarshal(m.Note, &n); err != nil && !isProbe(m.Key) {

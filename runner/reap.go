@@ -62,7 +62,7 @@ func (r *Runner) closeStatus(p *life) {
 func (r *Runner) onExited(p *life, m *wire.Message) {
 	r.readStatus(p)
 	r.closeStatus(p) // its helper died in the middle of a word
-	p.reaped, p.fenced = true, m.Fenced
+	p.reaped, p.fenced = true, m.Fenced || p.overdue
 	delete(r.byID, p.id)
 	end := Event{Code: -1}
 	if ws := syscall.WaitStatus(m.Number); ws.Signaled() {

@@ -88,6 +88,8 @@ type Runner struct {
 	byID              map[uint64]*life // those with a process, by their id in the poller
 	unsettled         map[string]bool  // ended, and the keeper is not to forget it yet
 	nextID            uint64
+	until             time.Duration // of Hold
+	overdue           *time.Timer   // looks whether the keeper is late; nil before the first Hold
 	closed            bool
 	ran               bool
 	yielded, detached bool

@@ -32,16 +32,18 @@ type life struct {
 	up       bool
 	stopping bool
 	reaped   bool
-	failure  string        // why this end is a Failed
-	fenced   bool          // this end is the keeper's doing
-	unprobe  func()        // ends its probe, if it has one
-	probed   *Spec         // for its probe
-	timer    *time.Timer   // min_uptime, then grace, then the watch on a process that will not die
-	stopAt   time.Duration // when its stop signal was sent, of BootTime
-	grace    time.Duration
-	minUp    time.Duration
-	stopSig  syscall.Signal
-	streams  []*stream
+	failure  string // why this end is a Failed
+	fenced   bool   // this end is the keeper's doing
+	// exclusive lives end at the moment of Hold; overdue ones did by our hand.
+	exclusive, overdue bool
+	unprobe            func()        // ends its probe, if it has one
+	probed             *Spec         // for its probe
+	timer              *time.Timer   // min_uptime, then grace, then the watch on a process that will not die
+	stopAt             time.Duration // when its stop signal was sent, of BootTime
+	grace              time.Duration
+	minUp              time.Duration
+	stopSig            syscall.Signal
+	streams            []*stream
 }
 
 // spawnLoop prepares all starts, in order, and hands them to the keeper.
@@ -107,6 +109,7 @@ func (r *Runner) spawn(p *life) error {
 	}}
 	files.theirs = nil // Send closes them
 	r.mu.Lock()
+	p.exclusive = p.spec.Exclusive
 	p.grace, p.minUp, p.probed = cmp.Or(p.spec.Grace, DefaultGrace), p.spec.MinUptime, probeSpec(p.spec)
 	p.launch, p.status, p.streams = l, files.status, files.streams
 	if p.stopSig == 0 { // else Kill was called meanwhile

@@ -54,11 +54,14 @@ func (r *Runner) Kill(key string) {
 }
 
 // Hold lets exclusive lives run until a moment of CLOCK_BOOTTIME; then the keeper
-// kills them, whatever has become of this process, and their end is Fenced. The
-// latest call counts. Before the first, and after that moment, an exclusive life
+// kills them, whatever has become of this process, and their end is Fenced. Should the
+// keeper be late, this process does it. The latest call counts. Before the first, and after that moment, an exclusive life
 // is refused with a Failed that is Fenced. A Hold of a runner before this one goes on.
 func (r *Runner) Hold(until time.Duration) {
 	r.send(&wire.Message{Op: wire.Hold, Number: int64(until)})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lookAfter(until)
 }
 
 // signalGroup signals the whole process group of p, and notes how p is: the next

@@ -323,6 +323,24 @@ func killExactly(pid int, start uint64) {
 	}
 }
 
+// KillGroup kills the process group that this process leads, and never another: a
+// kernel before 6.9 signals the leader alone. It tells whether the process was there.
+func KillGroup(pid int, start uint64) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	if stat, err := ReadStat(pid); err != nil || stat.Start != start || stat.State == 'Z' {
+		return false
+	}
+	const group = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP
+	if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, group) != nil {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+	return true
+}
+
 // Sweep kills what a keeper that has ended left behind in a run folder.
 func Sweep(dir string, log *slog.Logger) error {
 	r, err := Open(dir, "", log)
