@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/placement"
@@ -10,12 +11,8 @@ import (
 
 // assign gives a node to each life that waits for one, as far as any fits and the
 // pace allows.
-func assign(v fsm.View, p pace) []supervisor.Assign {
-	reqs := v.Pending(maxAssigns)
-	if p.on {
-		reqs = p.hold(v.Pending(pacedPending))
-		reqs = reqs[:min(len(reqs), maxAssigns)]
-	}
+func assign(v fsm.View, p pace, turn int) []supervisor.Assign {
+	reqs := inTurn(p.hold(v.Pending(math.MaxInt)), turn)
 	if len(reqs) == 0 {
 		return nil
 	}
@@ -38,6 +35,15 @@ func assign(v fsm.View, p pace) []supervisor.Assign {
 		}
 	}
 	return assigns
+}
+
+// inTurn gives as many of those that wait as one entry takes: the oldest, or, if there
+// are more, each in its turn. Lives that fit nowhere may be older than all others, and
+// any number; nobody must wait behind them for ever.
+func inTurn(reqs []supervisor.Request, turn int) []supervisor.Request {
+	windows := max(1, (len(reqs)+maxAssigns-1)/maxAssigns)
+	from := turn % windows * maxAssigns
+	return reqs[from:min(len(reqs), from+maxAssigns)]
 }
 
 // relent lets a child go elsewhere if the node that an operator asked for cannot

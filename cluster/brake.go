@@ -138,7 +138,6 @@ func Paced(v fsm.View) string {
 	return ""
 }
 
-// pacedPending is how many lives that wait are looked at while moves are paced: more
-// than one entry takes, so that those which are not paced are found behind those
-// which are.
+// pacedPending is how many lives that wait are looked at to tell whether moves are
+// paced.
 const pacedPending = 8 * maxAssigns

@@ -371,7 +371,8 @@ func judge(t Times, s sign) (reason string, lost bool) {
 
 // due lists what the leader itself must propose now.
 func (l *leader) due() []fsm.Command {
-	in := inputs{now: l.now(), signs: l.signs()}
+	l.turn++
+	in := inputs{now: l.now(), signs: l.signs(), turn: l.turn - 1}
 	var cmds []fsm.Command
 	l.n.rep.m.View(func(v fsm.View) {
 		in.leased, in.overdue = l.leased(v)
@@ -442,6 +443,8 @@ type inputs struct {
 	// overdue are nodes that are alive and must lose their exclusive children.
 	overdue map[string]bool
 	pace    pace
+	// turn counts how often the leader has looked.
+	turn int
 }
 
 // next says what the leader must propose, given the state and what it sees: the
@@ -465,7 +468,7 @@ func next(t Times, v fsm.View, in inputs) []fsm.Command {
 	if len(cmds) > 0 {
 		return cmds // places follow from the state after these
 	}
-	if assigns := assign(v, in.pace); len(assigns) > 0 {
+	if assigns := assign(v, in.pace, in.turn); len(assigns) > 0 {
 		cmds = append(cmds, fsm.Command{Type: fsm.TypeAssign, Assign: assigns})
 	}
 	return cmds

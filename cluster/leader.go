@@ -50,6 +50,7 @@ type leader struct {
 	flight  []*proposal // in the entry that commits now
 	commits chan []byte // to the committer, capacity 1
 
+	turn     int                 // how often it looked for what is due
 	contacts map[string]*contact // by node id
 	// vitals is what the steward, another goroutine, may know of contacts.
 	vitals  sync.Map        // node id -> vital

@@ -143,7 +143,7 @@ func TestAssignAndExplain(t *testing.T) {
 	spec.Children[2].Placement.Needs = map[string]string{"disk": "tape"}
 	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: spec})
 	s.m.View(func(v fsm.View) {
-		assigns := assign(v, pace{})
+		assigns := assign(v, pace{}, 0)
 		var got []string
 		for _, a := range assigns {
 			got = append(got, a.Path+" "+a.Node)
@@ -165,7 +165,7 @@ func TestAssignAndExplain(t *testing.T) {
 	})
 	s.apply(fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: "n1", On: true}})
 	s.m.View(func(v fsm.View) {
-		for _, a := range assign(v, pace{}) {
+		for _, a := range assign(v, pace{}, 0) {
 			if a.Node == "n1" {
 				t.Errorf("%s goes to a node that is draining", a.Path)
 			}
@@ -174,6 +174,63 @@ func TestAssignAndExplain(t *testing.T) {
 			t.Errorf("why a waits: %+v", r)
 		}
 	})
+}
+
+// TestRegressionBehindThoseThatFitNowhere: under jepsen-lite's overload a child whose
+// node was killed was never given another, as more lives than one entry takes waited
+// before it for a node that there is not.
+func TestRegressionBehindThoseThatFitNowhere(t *testing.T) {
+	s := newState(t)
+	s.node("n1", nil)
+	var ids []string
+	for i := range 2*maxAssigns + 1 {
+		ids = append(ids, fmt.Sprint("x", i))
+	}
+	stuck := shopOf(ids...)
+	stuck.Name = "stuck"
+	for i := range stuck.Children {
+		stuck.Children[i].Placement.Needs = map[string]string{"disk": "tape"}
+	}
+	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: stuck})
+	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: shopOf("a")})
+	for turn := range 3 {
+		cmds := s.next(inputs{turn: turn})
+		if len(cmds) == 1 && len(cmds[0].Assign) == 1 && cmds[0].Assign[0].Path == "shop/a" {
+			return
+		}
+		if len(cmds) > 0 {
+			t.Fatalf("turn %d: %+v", turn, cmds)
+		}
+	}
+	t.Error("nobody looks at what waits behind those that fit nowhere")
+}
+
+// TestInTurn: each that waits has its turn, once a round, and no turn is too large.
+func TestInTurn(t *testing.T) {
+	for _, n := range []int{0, 1, maxAssigns, maxAssigns + 1, 3 * maxAssigns, 3*maxAssigns + 7} {
+		seen := make(map[string]int)
+		reqs := make([]supervisor.Request, n)
+		for i := range reqs {
+			reqs[i].Path = fmt.Sprint(i)
+		}
+		for turn := range max(1, (n+maxAssigns-1)/maxAssigns) {
+			some := inTurn(reqs, turn+12) // 12 is a whole number of rounds
+			if len(some) > maxAssigns {
+				t.Errorf("%d at once", len(some))
+			}
+			for _, r := range some {
+				seen[r.Path]++
+			}
+		}
+		for path, times := range seen { // order-free: each alone
+			if times != 1 {
+				t.Errorf("of %d, %s had %d turns", n, path, times)
+			}
+		}
+		if len(seen) != n {
+			t.Errorf("%d of %d had a turn", len(seen), n)
+		}
+	}
 }
 
 // TestMoveToWhereItDoesNotFit: a child that an operator sends to a node which
@@ -203,7 +260,7 @@ func TestMoveToWhereItDoesNotFit(t *testing.T) {
 				if !waits || r.Node == "" || !strings.Contains(r.Why, "asked for") {
 					t.Errorf("why: %v %+v", waits, r)
 				}
-				assigns := assign(v, pace{})
+				assigns := assign(v, pace{}, 0)
 				i := slices.IndexFunc(assigns, func(a supervisor.Assign) bool { return a.Path == "shop/b" })
 				if i < 0 || assigns[i].Node == "n1" || !strings.Contains(assigns[i].Why, "; instead: ") {
 					t.Errorf("assigned %+v", assigns)
