@@ -35,7 +35,7 @@ func (s scale) x(t history.Time) float64 {
 func frame(b *bytes.Buffer, in *check.Input, s scale, height int) {
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="10">`+"\n", width, height+bottom)
 	for _, f := range in.Faults {
-		fmt.Fprintf(b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="%s"><title>%s: %s</title></rect>`+"\n",
+		fmt.Fprintf(b, `<rect x="%.1f" y="0" width="%.1f" height="%d" fill="%s" fill-opacity=".6"><title>%s: %s</title></rect>`+"\n", // two at once show both
 			s.x(f.Start), max(s.x(f.End)-s.x(f.Start), 1), height, color(f.Nemesis), f.Nemesis, html.EscapeString(f.What))
 	}
 	for i, f := range in.Faults {
