@@ -21,20 +21,22 @@ const (
 	probeTime = time.Second
 )
 
-// probe asks every node how it is, again and again, as a load balancer does.
+// probe asks every node how it is, again and again, as a load balancer does. One that
+// says nothing keeps nobody waiting.
 func (t *tester) probe(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for pause(ctx, probeEvery) == nil {
-		var all sync.WaitGroup
 		for _, n := range t.here() {
-			all.Go(func() { t.probes.Put(probeOf(ctx, n)) })
+			all.Go(func() { t.probes.Put(probeOf(n)) })
 		}
-		all.Wait()
 	}
 }
 
-// probeOf asks one node.
-func probeOf(ctx context.Context, n lab.Node) history.Probe {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+// probeOf asks one node. A question that was asked ends by its own time, not by the
+// run's: one that is broken off would look like a node that says nothing.
+func probeOf(n lab.Node) history.Probe {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
 	p := history.Probe{Time: history.Now(), Node: n.Name()}
 	p.Status, p.Says, p.Leader = healthOf(ctx, n)
