@@ -78,7 +78,12 @@ func (c *checker) register(parent string, children []*draft) {
 func (c *checker) siblings(parent string, policy supervisor.RestartPolicy, children []*draft) {
 	for _, d := range children {
 		c.path = parent + "/" + d.spec.ID
-		if d.spec.MaxRestarts != nil {
+		switch {
+		case d.spec.MaxRestarts == nil:
+		case policy.Scope == supervisor.ScopeSupervisor:
+			c.fail(d.place("max_restarts"), "leave it out, or set scope: child in the restart_policy of "+parent,
+				"max_restarts of one child means nothing: all children of %s share one budget (scope: supervisor)", parent)
+		default:
 			c.checkWindow(d.place("max_restarts"), policy, *d.spec.MaxRestarts)
 		}
 		c.apart(parent, d, children)

@@ -108,9 +108,10 @@ type tally struct {
 }
 
 // lendable: a node may restart n alone. In the other strategies a restart needs the
-// siblings, and an exclusive child needs the lease.
+// siblings, an exclusive child needs the lease, and a shared budget would have to be
+// lent to every node.
 func (n *node) lendable() bool {
-	return n.worker() && n.parent != nil && n.parent.strategy == OneForOne && n.spec.RestartType != Temporary &&
+	return n.worker() && n.parent != nil && n.parent.strategy == OneForOne && !n.parent.policy.shared() && n.spec.RestartType != Temporary &&
 		(!n.exclusive && !n.life.Exclusive || bug.On("exclusive-restarts-alone"))
 }
 
@@ -302,18 +303,18 @@ func (t *Tree) goesOn(n *node, rowEnded bool, fresh, charged int) {
 // charge puts restarts of these ages into the window, which keeps the newest: with
 // as many as the budget has it is full, and older ones would change nothing.
 func (t *Tree) charge(n *node, ages []time.Duration) (charged int) {
-	b := n.budget()
+	b, window := n.budget(), n.charges()
 	for _, age := range ages {
 		if age > b.Period {
 			continue
 		}
 		at := max(0, t.at.Time-max(0, age))
-		i, _ := slices.BinarySearch(n.window, at)
-		n.window = slices.Insert(n.window, i, at)
+		i, _ := slices.BinarySearch(*window, at)
+		*window = slices.Insert(*window, i, at)
 		charged++
 	}
-	if over := len(n.window) - b.Max; over > 0 {
-		n.window = slices.Delete(n.window, 0, over)
+	if over := len(*window) - b.Max; over > 0 {
+		*window = slices.Delete(*window, 0, over)
 	}
 	return charged
 }

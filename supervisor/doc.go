@@ -122,7 +122,8 @@
 // transient comes back in a group restart, a temporary does not; a supervisor
 // over budget ends with reason shutdown, so a transient one is not restarted; a
 // restarted supervisor has empty windows. Not followed, on purpose: windows
-// belong to the child and not to the supervisor (the seed's rule); back-off;
+// belong to the child and not to the supervisor (the seed's rule), unless the policy's
+// scope is supervisor; back-off;
 // milliseconds; operator stops outlive group restarts; one_for_one children do
 // not wait for each other.
 //

@@ -104,6 +104,8 @@ func (p *parsed) set(key, value string) (err error) {
 		c.Supervisor.RestartPolicy.MaxSeconds, err = time.ParseDuration(value)
 	case "backoff":
 		c.Supervisor.RestartPolicy.Backoff, err = parseBackoff(value)
+	case "scope":
+		c.Supervisor.RestartPolicy.Scope = Scope(value)
 	case "retry_after":
 		p.retryAfter, err = time.ParseDuration(value)
 	case "max_restarts":

@@ -22,7 +22,8 @@ func (t *Tree) onEdit(in Edit) error {
 	e := &edit{t: t, old: old, cause: cause}
 	t.spec, t.failed = in.Spec, false
 	t.byPath = make(map[string]*node, len(old))
-	t.root.strategy, t.root.policy, t.root.exclusive = in.Spec.Strategy, in.Spec.RestartPolicy, in.Spec.Exclusive
+	t.root.strategy, t.root.exclusive = in.Spec.Strategy, in.Spec.Exclusive
+	t.root.follow(in.Spec.RestartPolicy)
 	t.byPath[t.root.path] = t.root
 	t.root.children = e.children(t.root, in.Spec.Children)
 	t.number()
@@ -91,13 +92,31 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 		}
 		n.parent, n.spec, n.exclusive = s, c, exclusive
 		if c.Supervisor != nil {
-			n.strategy, n.policy = c.Supervisor.Strategy, c.Supervisor.RestartPolicy
+			n.strategy = c.Supervisor.Strategy
+			n.follow(c.Supervisor.RestartPolicy)
 			n.children = e.children(n, c.Children)
 		}
 		e.t.byPath[path] = n
 		nodes = append(nodes, n)
 	}
 	return nodes
+}
+
+// follow gives a supervisor a new policy. Children that begin to share a budget have
+// spent of it what each of them has; of a budget that is shared no more nobody knows
+// whose it was.
+func (n *node) follow(p RestartPolicy) {
+	switch {
+	case p.shared() && !n.policy.shared():
+		for _, c := range n.children {
+			n.shared = append(n.shared, c.window...)
+			c.window = nil
+		}
+		slices.Sort(n.shared)
+	case !p.shared():
+		n.shared = nil
+	}
+	n.policy = p
 }
 
 // comeDown: a child added to a supervisor that does not run shares its state, and

@@ -17,9 +17,10 @@ func (t *Tree) fail(n *node, cause Cause) {
 		t.giveUp(n, cause, before)
 		return
 	}
-	n.window = append(n.window, t.at.Time)
+	charges := n.charges()
+	*charges = append(*charges, t.at.Time)
 	if bug.On("charge-twice") {
-		n.window = append(n.window, t.at.Time)
+		*charges = append(*charges, t.at.Time)
 	}
 	n.answered()
 	d := Decision{
@@ -87,21 +88,33 @@ func sentence(n *node, d Decision) string {
 // supervisor:in_period/2).
 func (t *Tree) prune(n *node) Budget {
 	from := t.at.Time - n.parent.policy.MaxSeconds
+	charges := n.charges()
 	i := 0
-	for i < len(n.window) && n.window[i] < from {
+	for i < len(*charges) && (*charges)[i] < from {
 		i++
 	}
-	n.window = slices.Delete(n.window, 0, i)
+	*charges = slices.Delete(*charges, 0, i)
 	t.expire(n)
 	return n.budget()
 }
+
+// charges is the window that n's restarts are charged to.
+func (n *node) charges() *[]time.Duration {
+	if n.parent.policy.shared() {
+		return &n.parent.shared
+	}
+	return &n.window
+}
+
+// forget empties what n has charged: its own window, and that of its children.
+func (n *node) forget() { n.window, n.shared = nil, nil }
 
 // budget is n's window as of the last charge; a root has none.
 func (n *node) budget() Budget {
 	if n.parent == nil || n.spec == nil {
 		return Budget{}
 	}
-	b := Budget{Used: len(n.window), Max: n.parent.policy.MaxRestarts, Period: n.parent.policy.MaxSeconds}
+	b := Budget{Used: len(*n.charges()), Max: n.parent.policy.MaxRestarts, Period: n.parent.policy.MaxSeconds}
 	if n.spec.MaxRestarts != nil {
 		b.Max = *n.spec.MaxRestarts
 	}
@@ -156,7 +169,8 @@ func group(s *node, pos int) []*node {
 // What an operator stopped stays stopped (P11; OTP would start it).
 func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 	if fresh {
-		y.window, y.tallies = nil, nil
+		y.forget()
+		y.tallies = nil
 		t.setLoans(y, nil)
 		t.touch(y)
 	}
@@ -222,7 +236,7 @@ func (t *Tree) rejoin(y *node) {
 
 // restartSupervisor starts all children of s as a new supervisor process would.
 func (t *Tree) restartSupervisor(s *node, r renewal, cause Cause) {
-	s.down, s.begun = "", t.epoch
+	s.down, s.begun, s.shared = "", t.epoch, nil
 	t.touch(s)
 	for _, c := range s.children {
 		t.recycle(c, true, r, cause)

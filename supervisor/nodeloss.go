@@ -45,7 +45,7 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 			l.Phase = PhasePending // over, and not yet decided on
 			t.become(n, l)
 			if bug.On("node-lost-charges") {
-				n.window = append(n.window, t.at.Time)
+				*n.charges() = append(*n.charges(), t.at.Time)
 			}
 			lost = append(lost, n)
 		}

@@ -61,7 +61,7 @@ func (t *Tree) startAll(n *node, asNew bool, cause Cause) {
 	}
 	if n.worker() {
 		if asNew {
-			n.window = nil
+			n.forget()
 		}
 		if l := n.life; asNew || l.Phase == PhaseStopped || l.Phase == PhaseFailed || l.Phase == PhaseStopping {
 			t.startWorker(n, cause)
@@ -69,7 +69,8 @@ func (t *Tree) startAll(n *node, asNew bool, cause Cause) {
 		return
 	}
 	if n.down != "" {
-		n.down, n.window, asNew = "", nil, true
+		n.forget()
+		n.down, asNew = "", true
 	}
 	t.touch(n)
 	for _, c := range n.children {

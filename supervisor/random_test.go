@@ -33,6 +33,9 @@ func drawPolicy(rt *rapid.T) RestartPolicy {
 	case 1:
 		p.Backoff = Backoff{Kind: Exponential, Base: time.Second, Max: 5 * time.Second}
 	}
+	if rapid.IntRange(0, 2).Draw(rt, "scope") == 0 {
+		p.Scope = ScopeSupervisor
+	}
 	return p
 }
 
@@ -40,14 +43,15 @@ func drawPolicy(rt *rapid.T) RestartPolicy {
 // small set, so that two trees have children in common.
 func drawSpec(rt *rapid.T) Spec {
 	left := 12
-	return Spec{
+	spec := Spec{
 		Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt),
 		Exclusive: rapid.IntRange(0, 7).Draw(rt, "exclusive") == 0,
-		Children:  drawChildren(rt, 1, &left),
 	}
+	spec.Children = drawChildren(rt, spec.RestartPolicy, 1, &left)
+	return spec
 }
 
-func drawChildren(rt *rapid.T, depth int, left *int) []ChildSpec {
+func drawChildren(rt *rapid.T, p RestartPolicy, depth int, left *int) []ChildSpec {
 	ids := rapid.Permutation([]string{"a", "b", "c", "d"}).Draw(rt, "ids")
 	var children []ChildSpec
 	for _, id := range ids[:rapid.IntRange(1, 4).Draw(rt, "children")] {
@@ -55,7 +59,11 @@ func drawChildren(rt *rapid.T, depth int, left *int) []ChildSpec {
 			break
 		}
 		*left--
-		children = append(children, drawChild(rt, id, depth, left))
+		c := drawChild(rt, id, depth, left)
+		if p.shared() {
+			c.MaxRestarts = nil
+		}
+		children = append(children, c)
 	}
 	return children
 }
@@ -69,7 +77,7 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 	if depth < 4 && rapid.IntRange(0, 2).Draw(rt, "kind") == 0 {
 		c.ID += "s" // an id of its own: a worker cannot turn into a supervisor
 		c.Supervisor = &SupervisorSpec{Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
-		c.Children = drawChildren(rt, depth+1, left)
+		c.Children = drawChildren(rt, c.Supervisor.RestartPolicy, depth+1, left)
 		return c
 	}
 	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")

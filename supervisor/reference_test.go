@@ -44,8 +44,11 @@ func (m *naive) end(pos int, normal bool, now time.Duration) map[string]Verdict 
 		m.alive[path] = false
 		return map[string]Verdict{path: VerdictFail}
 	}
-	used, budget := 0, m.spec.RestartPolicy.MaxRestarts
-	for _, at := range m.charges[path] {
+	used, budget, account := 0, m.spec.RestartPolicy.MaxRestarts, path
+	if m.spec.RestartPolicy.Scope == ScopeSupervisor {
+		account = "" // all of them together
+	}
+	for _, at := range m.charges[account] {
 		if now-at <= m.spec.RestartPolicy.MaxSeconds {
 			used++
 		}
@@ -57,7 +60,7 @@ func (m *naive) end(pos int, normal bool, now time.Duration) map[string]Verdict 
 		m.failed = true
 		return map[string]Verdict{path: VerdictEscalate, m.spec.Name: VerdictFail}
 	}
-	m.charges[path] = append(m.charges[path], now)
+	m.charges[account] = append(m.charges[account], now)
 	return m.group(pos)
 }
 
@@ -99,7 +102,7 @@ func TestReference(t *testing.T) {
 func drawFlat(rt *rapid.T) Spec {
 	left := 4
 	spec := Spec{Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
-	spec.Children = drawChildren(rt, 4, &left)
+	spec.Children = drawChildren(rt, spec.RestartPolicy, 4, &left)
 	for i := range spec.Children {
 		spec.Children[i].MoveAfter = 0
 	}

@@ -29,7 +29,7 @@ type rig struct {
 	log   []entry
 	// lives are the epochs that each path has had, oldest first.
 	lives map[string][]Epoch
-	// charges are the times charged to each path, and never pruned.
+	// charges are the times charged to each account, and never pruned.
 	charges map[string][]time.Duration
 	// lost are the nodes that were lost and whose lease may hold: nobody obeys there.
 	lost map[string]bool
@@ -222,9 +222,12 @@ type view struct {
 
 func views(t *Tree) map[string]view {
 	all := make(map[string]view, len(t.byPath))
-	for path := range t.byPath {
+	for path, n := range t.byPath {
 		var v view
 		v.status, _ = t.Child(path)
+		if n.parent != nil && n.parent.policy.shared() {
+			v.status.Budget = Budget{} // of all its siblings: not told of each
+		}
 		v.host, v.order, v.ordered = t.Order(path)
 		v.request, v.waiting = t.Request(path)
 		all[path] = v
@@ -269,11 +272,25 @@ func (r *rig) checkDecisions(ds []Decision, at Stamp) {
 		}
 		r.checkCharge(d)
 	}
+	_, edited := r.last.(Edit)
 	for path, n := range r.tree.byPath {
-		if n.worker() && n.window == nil {
-			r.charges[path] = nil
+		for account, window := range map[string][]time.Duration{path: n.window, path + shares: n.shared} {
+			if window == nil || edited { // an edit may change what counts together
+				r.charges[account] = slices.Clone(window)
+			}
 		}
 	}
+}
+
+// shares marks the account that the children of a supervisor share.
+const shares = "/*"
+
+// account names what the restarts of a path are charged to.
+func (r *rig) account(path string) string {
+	if n := r.tree.byPath[path]; n.parent != nil && n.parent.policy.shared() {
+		return n.parent.path + shares
+	}
+	return path
 }
 
 // checkCharge counts the charges in the window anew, from the list of all.
@@ -287,8 +304,8 @@ func (r *rig) checkCharge(d Decision) {
 	if !charged && d.Verdict != VerdictEscalate {
 		return
 	}
-	used := 0
-	for _, c := range r.charges[d.Path] {
+	used, account := 0, r.account(d.Path)
+	for _, c := range r.charges[account] {
 		if c >= d.Time-d.Before.Period {
 			used++
 		}
@@ -302,7 +319,7 @@ func (r *rig) checkCharge(d Decision) {
 		r.Fatalf("%s: charged more than once: %+v", d.Path, d)
 	}
 	if charged {
-		r.charges[d.Path] = append(r.charges[d.Path], d.Time)
+		r.charges[account] = append(r.charges[account], d.Time)
 		if ev, ok := r.last.(ChildEvent); ok && ev.Path == d.Path {
 			r.counts[Ref{ev.Path, ev.Epoch}]++
 		}
@@ -321,7 +338,8 @@ func (r *rig) checkMerged(d Decision, ev ChildEvent) {
 	}
 	r.counts[ref] = ev.Restarts
 	var window []time.Duration
-	for _, c := range r.charges[d.Path] {
+	account := r.account(d.Path)
+	for _, c := range r.charges[account] {
 		if c >= d.Time-d.Before.Period {
 			window = append(window, c)
 		}
@@ -336,8 +354,8 @@ func (r *rig) checkMerged(d Decision, ev ChildEvent) {
 	}
 	slices.Sort(window)
 	window = window[max(0, len(window)-d.Before.Max):]
-	r.charges[d.Path] = window
-	if got := r.tree.byPath[d.Path].window; !slices.Equal(got, window) || d.After.Used != len(window) {
+	r.charges[account] = window
+	if got := *r.tree.byPath[d.Path].charges(); !slices.Equal(got, window) || d.After.Used != len(window) {
 		r.Fatalf("%s: the window is %v, should be %v: %+v", d.Path, got, window, d)
 	}
 }

@@ -82,13 +82,29 @@ func (b Backoff) Duration(attempt int) time.Duration {
 	return min(d, b.Max)
 }
 
+// Scope says whose restarts a budget counts.
+type Scope string
+
+const (
+	// ScopeChild gives every child a window of its own: the seed's rule, and the
+	// default. Empty means the same.
+	ScopeChild Scope = "child"
+	// ScopeSupervisor has the children of a supervisor share one, as in OTP. Nodes
+	// are lent nothing of it, since many of them may hold its children.
+	ScopeSupervisor Scope = "supervisor"
+)
+
 // RestartPolicy is the budget of restarts: at most MaxRestarts in the sliding
 // period MaxSeconds (OTP "intensity" and "period"); the next one escalates.
 type RestartPolicy struct {
 	MaxRestarts int           `json:"max_restarts"`
 	MaxSeconds  time.Duration `json:"max_seconds"`
 	Backoff     Backoff       `json:"backoff"`
+	Scope       Scope         `json:"scope,omitempty"`
 }
+
+// shared tells whether all children of a supervisor spend one budget.
+func (p RestartPolicy) shared() bool { return p.Scope == ScopeSupervisor }
 
 // DefaultRestartPolicy is 5 restarts in 60 s, exponential back-off 1 s to 60 s.
 func DefaultRestartPolicy() RestartPolicy {
@@ -96,6 +112,7 @@ func DefaultRestartPolicy() RestartPolicy {
 		MaxRestarts: DefaultMaxRestarts,
 		MaxSeconds:  DefaultMaxSeconds,
 		Backoff:     Backoff{Kind: Exponential, Base: DefaultBackoffBase, Max: DefaultBackoffMax},
+		Scope:       ScopeChild,
 	}
 }
 
@@ -222,10 +239,10 @@ func (s Spec) Validate() error {
 		return err
 	}
 	total := 0
-	return validChildren(s.Name, s.Children, 1, &total)
+	return validChildren(s.Name, s.RestartPolicy, s.Children, 1, &total)
 }
 
-func validChildren(parent string, children []ChildSpec, depth int, total *int) error {
+func validChildren(parent string, p RestartPolicy, children []ChildSpec, depth int, total *int) error {
 	if len(children) > 0 && depth > MaxDepth {
 		return fmt.Errorf("cannot use %s: supervisors are nested deeper than %d", parent, MaxDepth)
 	}
@@ -245,7 +262,13 @@ func validChildren(parent string, children []ChildSpec, depth int, total *int) e
 		if err := validChild(path, c); err != nil {
 			return err
 		}
-		if err := validChildren(path, c.Children, depth+1, total); err != nil {
+		if p.shared() && c.MaxRestarts != nil {
+			return fmt.Errorf("cannot use %s: it has max_restarts of its own, but shares the budget of %s (scope: supervisor)", path, parent)
+		}
+		if c.Supervisor == nil {
+			continue
+		}
+		if err := validChildren(path, c.Supervisor.RestartPolicy, c.Children, depth+1, total); err != nil {
 			return err
 		}
 	}
@@ -285,6 +308,8 @@ func validSupervisor(path string, s Strategy, p RestartPolicy) error {
 		return fmt.Errorf("cannot use %s: max_seconds must be positive", path)
 	case p.Backoff.Kind != "" && p.Backoff.Kind != Fixed && p.Backoff.Kind != Exponential:
 		return fmt.Errorf("cannot use %s: unknown back-off %q", path, p.Backoff.Kind)
+	case p.Scope != "" && p.Scope != ScopeChild && p.Scope != ScopeSupervisor:
+		return fmt.Errorf("cannot use %s: unknown scope %q", path, p.Scope)
 	case p.Backoff.Base < 0 || p.Backoff.Max < 0:
 		return fmt.Errorf("cannot use %s: back-off must not be negative", path)
 	}

@@ -12,13 +12,14 @@ import (
 // State is a whole Tree as plain data: what a snapshot holds. Everything else
 // in a Tree is derived from it.
 type State struct {
-	Spec     Spec          `json:"spec"`
-	Failed   bool          `json:"failed,omitempty"`
-	FailedAt time.Duration `json:"failed_at,omitempty"`
-	Deleting bool          `json:"deleting,omitempty"`
-	Down     Phase         `json:"down,omitempty"` // of the root
-	Begun    Epoch         `json:"begun,omitempty"`
-	History  []Decision    `json:"history,omitempty"`
+	Spec     Spec            `json:"spec"`
+	Failed   bool            `json:"failed,omitempty"`
+	FailedAt time.Duration   `json:"failed_at,omitempty"`
+	Deleting bool            `json:"deleting,omitempty"`
+	Down     Phase           `json:"down,omitempty"` // of the root
+	Begun    Epoch           `json:"begun,omitempty"`
+	Shared   []time.Duration `json:"shared,omitempty"`
+	History  []Decision      `json:"history,omitempty"`
 	// Nodes are all children in start order; Leaving those that left the spec
 	// and whose life has yet to end.
 	Nodes   []NodeState `json:"nodes"`
@@ -31,6 +32,7 @@ type NodeState struct {
 	Down    Phase           `json:"down,omitempty"`
 	Begun   Epoch           `json:"begun,omitempty"`
 	Window  []time.Duration `json:"window,omitempty"`
+	Shared  []time.Duration `json:"shared,omitempty"`
 	Loans   []loan          `json:"loans,omitempty"`
 	Tallies []tally         `json:"tallies,omitempty"`
 	Life    life            `json:"life"`
@@ -43,7 +45,7 @@ type NodeState struct {
 func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting,
-		Down: t.root.down, Begun: t.root.begun, History: t.root.history,
+		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history,
 	}
 	t.root.walk(func(n *node) {
 		if n.parent != nil {
@@ -59,7 +61,7 @@ func (t *Tree) State() State {
 }
 
 func (n *node) state() NodeState {
-	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Loans: n.loans, Tallies: n.tallies, Life: n.life, History: n.history}
+	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies, Life: n.life, History: n.history}
 }
 
 // leaving lists the children that left the spec, by path.
@@ -87,7 +89,7 @@ func FromState(s State) (*Tree, error) {
 		return nil, fmt.Errorf("cannot restore tree %s: %d children in its state, %d in its spec", s.Spec.Name, len(s.Nodes), t.size-1)
 	}
 	t.failed, t.failedAt, t.deleting = s.Failed, s.FailedAt, s.Deleting
-	t.root.down, t.root.begun, t.root.history = s.Down, s.Begun, s.History
+	t.root.down, t.root.begun, t.root.shared, t.root.history = s.Down, s.Begun, s.Shared, s.History
 	for _, ns := range s.Nodes {
 		n := t.byPath[ns.Path]
 		if n == nil {
@@ -109,12 +111,12 @@ func FromState(s State) (*Tree, error) {
 
 // adopt gives a node its saved state and enters it into the indexes.
 func (t *Tree) adopt(n *node, ns NodeState) {
-	n.down, n.begun, n.window, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Life, ns.History
+	n.down, n.begun, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Shared, ns.Life, ns.History
 	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
 		t.lenders[n] = true
 	}
 	if bug.On("snapshot-forgets-window") {
-		n.window = nil
+		n.forget()
 	}
 	t.index(n, "", n.life.Node)
 	t.countLeased(n.life, +1)

@@ -109,7 +109,8 @@ func (t *Tree) On(host string) []string {
 func (t *Tree) Leased(host string) bool { return t.leased[host] > 0 }
 
 // Changed lists and forgets the paths whose order, request or status may have
-// changed since the last call.
+// changed since the last call. Of a budget that siblings share it names only the
+// child that spent it.
 func (t *Tree) Changed() []string {
 	paths := make([]string, len(t.changed))
 	for i, n := range t.changed {

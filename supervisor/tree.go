@@ -59,6 +59,8 @@ type node struct {
 	// window holds the times of the restarts charged to this child, oldest
 	// first; pruned when the next one is charged.
 	window []time.Duration
+	// shared is the same of all children of a supervisor, if its scope says so.
+	shared []time.Duration
 	// loans and tallies are what nodes may have done to it alone; see alone.go.
 	loans   []loan
 	tallies []tally
