@@ -145,6 +145,10 @@ func (l *leader) catchUp() bool {
 			return false
 		}
 		l.n.log.Warn("cannot catch up with the log yet", "why", err)
+		select {
+		case <-time.After(l.n.times.Tick): // a transfer under way refuses at once
+		case <-l.ctx.Done():
+		}
 	}
 	return false
 }

@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,4 +144,43 @@ func TestHandOverHangs(t *testing.T) {
 			late.Stop()
 		})
 	}
+}
+
+// TestCatchUpDuringTransfer: a leader that is asked to hand over before it has caught up
+// is refused its barrier at once, for as long as the transfer lasts. It asked again
+// without a pause, and filled the log.
+func TestCatchUpDuringTransfer(t *testing.T) {
+	inLab(t, func(l *lab) {
+		ctx, cancel := context.WithCancel(l.t.Context())
+		defer cancel()
+		tries := refusals{Handler: slog.DiscardHandler, limit: 1000, over: cancel}
+		l.config = func(c *Config) { c.Logger = slog.New(&tries) }
+		n := l.whole()
+		l.net.Partition([]string{"10.0.0.1"}, []string{"10.0.0.2", "10.0.0.3"})
+		n.raft.LeadershipTransfer()
+		synctest.Wait() // it is under way
+		(&leader{n: n, ctx: ctx, log: n.raft}).catchUp()
+		if tries.seen == 0 || tries.seen > 100 {
+			t.Errorf("it tried %d times", tries.seen)
+		}
+	})
+}
+
+// refusals counts what a leader says while it cannot catch up.
+type refusals struct {
+	slog.Handler
+	seen, limit int
+	over        func()
+}
+
+func (r *refusals) Enabled(context.Context, slog.Level) bool { return true }
+func (r *refusals) WithAttrs([]slog.Attr) slog.Handler       { return r }
+
+func (r *refusals) Handle(_ context.Context, rec slog.Record) error {
+	if strings.HasPrefix(rec.Message, "cannot catch up") {
+		if r.seen++; r.seen >= r.limit {
+			r.over()
+		}
+	}
+	return nil
 }
