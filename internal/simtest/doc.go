@@ -16,7 +16,10 @@
 //     again at once or later; cuts of one link, one way, halves, majority, alone, ring,
 //     bridge, flapping; cuts of raft, sessions or gossip only; resets, half-open streams.
 //   - Disk (raftstore.Mem): writes that a crash interrupts are lost, or torn; it stalls,
-//     fails, is full, slow, or wiped (the machine comes back as a new node).
+//     fails, is full, slow, or wiped (the machine comes back as a new node); or an older
+//     image of it is put back. A node that is refused for that gets an empty disk from an
+//     operator who reads its log. Wiped and put back are disks of a minority: the cluster
+//     is whole before, and a majority of the voters knows of what an image lacks.
 //   - Clock: each machine's own, up to 5 % apart in rate, reset by a power cut.
 //   - Processes (simproc): the agent alone dies or stands still, and its keeper and
 //     children go on; the keeper dies, and all with it; the machine stops, loses its
@@ -32,9 +35,15 @@
 //     An acknowledged command is on the disks of a majority at that moment (P2, P12),
 //     and in the state at the end.
 //   - No window is exceeded or forgotten; an escalation only over budget (P3, P10).
-//   - No child of a group begins before its elder sibling is up (P4).
+//   - No child of a group begins before its elder sibling is up, nor before all that
+//     were ended with it have ended; none is asked to stop before its younger siblings
+//     have ended (P4).
 //   - A verified read sees what was acknowledged, or read, before it (P6).
-//   - No decision on the end of a life that runs (P7). What was stopped stays so (P11).
+//   - No decision on the end of a life that runs, and one on each end (P7). An end that
+//     the keeper kept while there was no agent is told by the next one: its life is
+//     never taken for one that nobody knows of; in the end no keeper keeps any. What was
+//     stopped stays so (P11).
+//   - No node is refused as older than it was whose disk never went back.
 //   - Of an exclusive child one life runs at a time, anywhere; only after a freeze of a
 //     whole machine two, for less than 100 ms (P13).
 //   - After the heal, within a minute (wan: 150 s): every permanent child of a tree that
@@ -42,7 +51,9 @@
 //     the state says; nothing runs that no order names (P5).
 //   - With nothing but short pauses, losses and latency, no node is lost (P16).
 //   - No goroutine is left: a bubble ends only when all of its own have.
-//   - Every kind of fault left its trace, and every checker had something to check.
+//   - Every kind of fault did something, in the dense plans and in those of days (an
+//     entry is written on a bad disk, a cut holds a packet up, a request is done), and
+//     every checker had something to check.
 //
 // # Replay
 //
@@ -58,5 +69,5 @@
 //
 // Kernels, real disks and real processes: jepsen-lite and the end-to-end tests do. A
 // paused agent goes on to compute here; its network, sessions and calls to its keeper
-// stand still.
+// stand still (docs/simulation.md says why).
 package simtest

@@ -134,6 +134,16 @@ func (p *Plan) malign(r chance) {
 	}
 }
 
+// everyKind names all faults that are drawn.
+var everyKind = []string{
+	"crash", "crash-move", "crash-all", "crash-all-move", "power", "power-all", "agent-kill", "agent-kill-all", "stop",
+	"pause", "pause-winner", "freeze", "mute", "drop-session", "leader-flap", "reset", "half-open",
+	"halves", "majority", "alone", "one-way-out", "one-way-in", "pair", "ring", "bridge", "flapping",
+	"raft-cut", "raft-cut-out", "raft-cut-in", "session-cut", "session-cut-out", "session-cut-in", "gossip-cut", "gossip-cut-out", "gossip-cut-in",
+	"disk-stall", "disk-error", "disk-full", "disk-slow", "wipe", "rollback",
+	"kill", "verb-stop", "verb-start", "verb-restart", "verb-move", "apply", "delete", "drain",
+}
+
 // kind draws one fault of its kind.
 type kind func(chance, *Plan, time.Duration)
 
@@ -262,7 +272,19 @@ func (p *Plan) hours() time.Duration {
 	return time.Hour
 }
 
-// drawDay makes the day plan of a seed: quiet hours with a fault now and then.
+// stir has something happen while a fault lasts: in quiet hours nothing is written that
+// a bad disk could spoil, and nothing is said that a cut could stop.
+func (p *Plan) stir(r chance, at time.Duration) {
+	for range 2 {
+		one(r, kills, kills, verbs)(r, p, at+r.between(0, time.Second))
+	}
+	if r.odds(30) {
+		p.add(Fault{At: at + r.between(0, 2*time.Second), What: "leader-flap", Who: "leader", Count: 1})
+	}
+}
+
+// drawDay makes the day plan of a seed: quiet hours with a fault now and then, and
+// something for it to spoil.
 func drawDay(seed uint64) Plan {
 	r := chance{rand.New(rand.NewPCG(seed, 0xda1))}
 	p := Plan{
@@ -277,6 +299,7 @@ func drawDay(seed uint64) Plan {
 	for at := r.between(0, 10*time.Minute); at < p.Safety; at += r.between(time.Minute, 30*time.Minute) {
 		if r.odds(60) {
 			one(r, allKinds...)(r, &p, at)
+			p.stir(r, at)
 		} else {
 			one(r, kills, verbs, edits, drains)(r, &p, at)
 		}

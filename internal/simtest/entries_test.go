@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -55,10 +56,20 @@ func (o *oracle) applied(p *process, index, term uint64, data []byte) {
 	o.compare(p.m, index, e)
 }
 
+// appliedAt is when the first replica applied an entry.
+func (o *oracle) appliedAt(index uint64) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.when[index]
+}
+
 // compare checks what an entry was and did against what it was and did elsewhere
 // (P9; raft#695 shows as two entries at one index).
 func (o *oracle) compare(m *machine, index uint64, e entry) {
 	o.mu.Lock()
+	if _, ok := o.when[index]; !ok {
+		o.when[index] = time.Now()
+	}
 	other, seen := o.entries[index]
 	switch {
 	case seen:
@@ -160,6 +171,7 @@ func (o *oracle) life(d *supervisor.Decision) {
 	}
 	ref := supervisor.Ref{Path: d.Path, Epoch: was}
 	o.kept(d, ref)
+	o.groups.take(d, ref)
 	switch d.Verdict {
 	case supervisor.VerdictStart, supervisor.VerdictRestart, supervisor.VerdictMove:
 		if d.Epoch < was {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
@@ -46,8 +47,9 @@ type oracle struct {
 
 	mu      sync.Mutex
 	entries map[uint64]entry
-	floor   uint64           // entries below it are not remembered any more
-	logs    map[place]uint64 // hash of what is stored there, on any disk
+	when    map[uint64]time.Time // an entry was first applied
+	floor   uint64               // entries below it are not remembered any more
+	logs    map[place]uint64     // hash of what is stored there, on any disk
 	counts  counts
 	leaders map[uint64]string // by term
 
@@ -57,6 +59,7 @@ type oracle struct {
 	windows map[string]*window
 	epochs  map[string]supervisor.Epoch // of the newest life, by path
 	ends    map[supervisor.Ref]string   // the sentences that decided on the ends of lives
+	groups  groups
 	leader  string
 	// lost are the sentences of node losses, moved of moves.
 	lost, moved []string
@@ -64,8 +67,9 @@ type oracle struct {
 
 func newOracle(s *sim) *oracle {
 	return &oracle{
-		s: s, entries: make(map[uint64]entry), logs: make(map[place]uint64), leaders: make(map[uint64]string),
+		s: s, entries: make(map[uint64]entry), when: make(map[uint64]time.Time), logs: make(map[place]uint64), leaders: make(map[uint64]string),
 		windows: make(map[string]*window), epochs: make(map[string]supervisor.Epoch), ends: make(map[supervisor.Ref]string),
+		groups: newGroups(),
 	}
 }
 
@@ -113,6 +117,9 @@ func (o *oracle) take(r fsm.Record) {
 	o.index, o.n = r.Index, r.N
 	o.counts.records++
 	o.s.notef("[%d.%d] %s", r.Index, r.N, r.Sentence)
+	if r.Kind == fsm.KindNode {
+		o.groups.shake(r.Sentence, r.Index)
+	}
 	switch {
 	case r.Kind == fsm.KindNode && strings.Contains(r.Sentence, " is lost "):
 		o.counts.losses++

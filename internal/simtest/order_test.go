@@ -26,6 +26,16 @@ func (c *client) specAt(tree string, index uint64) (spec supervisor.Spec, ok boo
 	return spec, ok && !c.doubt[tree]
 }
 
+// edits lists the entries that brought the specs of a tree.
+func (c *client) edits(tree string) (indexes []uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.history[tree] {
+		indexes = append(indexes, a.index)
+	}
+	return indexes
+}
+
 // inOrder: of siblings that were decided on together, none begins while one that
 // comes before it is on its way up, or before that one has begun (P4).
 func (s *sim) inOrder() (compared int) {

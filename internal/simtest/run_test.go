@@ -23,6 +23,7 @@ type outcome struct {
 	reads     int
 	overlap   time.Duration // of lives of an exclusive child, after a freeze
 	ordered   int           // pairs of lives whose order was compared
+	stopped   int           // pairs of which one was to end before the other ended, or began
 	exclusive int           // lives of exclusive children
 	trace     uint64        // hash of all that was noted
 }
@@ -69,7 +70,7 @@ func (p Plan) lookEvery() time.Duration {
 
 // judged fills in what a run was like.
 func (s *sim) judged(out *outcome) {
-	out.overlap, out.ordered = s.alone(), s.inOrder()
+	out.overlap, out.ordered, out.stopped = s.alone(), s.inOrder(), s.stopsInOrder()
 	for _, l := range s.procs.Lives() {
 		if l.Exclusive {
 			out.exclusive++

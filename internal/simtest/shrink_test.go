@@ -165,6 +165,11 @@ func TestPlansAreData(t *testing.T) {
 				t.Errorf("seed %d: the plan is another after its journey:\n%v\n%v", seed, p, q)
 			}
 		}
+		for _, f := range append(draw(seed).Faults, drawDay(seed).Faults...) {
+			if !slices.Contains(everyKind, f.What) {
+				t.Errorf("seed %d: nobody asks whether %q ever does anything", seed, f.What)
+			}
+		}
 		if first, again := draw(seed).String(), draw(seed).String(); first != again {
 			t.Errorf("seed %d: two plans", seed)
 		}

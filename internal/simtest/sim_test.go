@@ -28,19 +28,24 @@ func TestSim(t *testing.T) {
 	total := runSeeds(t, "dense", 0, seeds, draw)
 	if seeds >= 100 {
 		total.mustNotBeEmpty(t)
+		total.mustHaveBitten(t)
 	}
 }
 
 // TestDays runs quiet hours with a fault now and then: what only time brings about.
 func TestDays(t *testing.T) {
-	seeds := uint64(24)
+	const daySeeds = 24
+	seeds := uint64(daySeeds)
 	if testing.Short() {
 		t.Skip("simulates days")
 	}
 	if n, ok := number(t, "SELFWARE_DAYS"); ok {
 		seeds = n * 3
 	}
-	runSeeds(t, "days", 0, seeds, drawDay)
+	total := runSeeds(t, "days", 0, seeds, drawDay)
+	if seeds >= daySeeds {
+		total.mustHaveBitten(t)
+	}
 }
 
 // TestSoak runs fresh seeds, dense ones and days, for SELFWARE_HOURS.
@@ -149,6 +154,7 @@ func (o *outcome) add(b outcome) {
 	o.acked += b.acked
 	o.reads += b.reads
 	o.ordered += b.ordered
+	o.stopped += b.stopped
 	o.exclusive += b.exclusive
 	o.keepers.Fenced += b.keepers.Fenced
 	o.keepers.Adopted += b.keepers.Adopted
@@ -158,8 +164,8 @@ func (o *outcome) add(b outcome) {
 }
 
 func (o outcome) String() string {
-	return fmt.Sprintf("at rest at most %v after the heal; %d requests acknowledged, %d reads verified; %v; %+v; faults that bit: %v; %d exclusive lives, of which the keeper ended %d, longest overlap after a freeze %v; %d lives adopted, %d ends told to another agent; %d pairs in order",
-		o.healed, o.acked, o.reads, o.counts, o.faults, fmt.Sprint(o.bites)[len("map"):], o.exclusive, o.keepers.Fenced, o.overlap, o.keepers.Adopted, o.keepers.Retold, o.ordered)
+	return fmt.Sprintf("at rest at most %v after the heal; %d requests acknowledged, %d reads verified; %v; %+v; faults that bit: %v; %d exclusive lives, of which the keeper ended %d, longest overlap after a freeze %v; %d lives adopted, %d ends told to another agent; %d pairs in order, %d of stops",
+		o.healed, o.acked, o.reads, o.counts, o.faults, fmt.Sprint(o.bites)[len("map"):], o.exclusive, o.keepers.Fenced, o.overlap, o.keepers.Adopted, o.keepers.Retold, o.ordered, o.stopped)
 }
 
 func (c *faultCounts) add(d faultCounts) {
@@ -175,15 +181,30 @@ func (c *faultCounts) add(d faultCounts) {
 
 // mustNotBeEmpty: a simulation in which nothing happened shows nothing.
 func (o outcome) mustNotBeEmpty(t *testing.T) {
-	c, f := o.counts, o.faults
+	c := o.counts
 	for what, n := range map[string]int{
 		"elections": c.elections, "nodes lost": c.losses, "moves": c.moves, "restarts": c.restarts,
 		"escalations": c.escalations, "failed trees": c.failures, "entries compared": c.compared, "entries matched": c.matched, "nodes fenced": c.fenced, "restarts alone": c.alone,
-		"reads verified": o.reads, "lives ordered": o.ordered, "exclusive lives": o.exclusive,
+		"reads verified": o.reads, "lives ordered": o.ordered, "stops ordered": o.stopped, "exclusive lives": o.exclusive,
 		"exclusive lives ended by their keeper": o.keepers.Fenced, "lives adopted": o.keepers.Adopted, "ends told to another agent": o.keepers.Retold,
-		"agents killed": f.agents, "processes ended by their disk": f.disks, "disks stalled": f.stalled,
-		"writes torn": f.torn, "disks wiped": f.wiped, "messages said again": f.repeated, "streams reset": f.resets,
-		"winners paused": f.winners,
+	} {
+		if n == 0 {
+			t.Errorf("no %s in all seeds", what)
+		}
+	}
+}
+
+// mustHaveBitten: every kind of fault did something, at least once.
+func (o outcome) mustHaveBitten(t *testing.T) {
+	for _, kind := range append(everyKind, "rollback refused") {
+		if o.bites[kind] == 0 {
+			t.Errorf("no fault %q did anything, in all seeds", kind)
+		}
+	}
+	f := o.faults
+	for what, n := range map[string]int{
+		"processes ended by their disk": f.disks, "writes stalled": f.stalled, "writes torn": f.torn,
+		"messages said again": f.repeated,
 	} {
 		if n == 0 {
 			t.Errorf("no %s in all seeds", what)

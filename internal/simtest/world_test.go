@@ -258,11 +258,16 @@ func (s *sim) form() {
 }
 
 // whole: one leader, every machine alive in the state, in session, and as many
-// voters as there should be.
+// voters as there should be, none of which has lost its disk.
 func (s *sim) whole() bool {
 	l := s.leader()
 	if l == nil || len(s.up()) != len(s.machines) || len(l.voters()) != wantVoters(len(s.machines)) {
 		return false
+	}
+	for _, id := range l.voters() {
+		if !slices.ContainsFunc(s.machines, func(m *machine) bool { return m.id == id }) {
+			return false
+		}
 	}
 	alive := 0
 	l.p.node.Machine().View(func(v fsm.View) {

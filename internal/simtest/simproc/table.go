@@ -139,7 +139,7 @@ func (t *Table) Stop(ref supervisor.Ref, reason string) {
 		return
 	}
 	p.stopping, p.stopAt = true, time.Now()
-	t.world.asked(p.log)
+	t.world.asked(p.log, reason)
 	switch {
 	case !p.running:
 		t.fail(key, p, "stopped before it was started", false)

@@ -46,6 +46,7 @@ type Life struct {
 	Start     time.Time // when it executed; zero: never
 	Up        time.Time // when its start was confirmed; zero: never
 	Asked     time.Time // when it was first asked to stop; zero: never
+	Why       string    // it was asked to
 	End       time.Time // zero: it runs
 	How       string    // how it ended
 	// Forgotten: the keeper that knew how it ended, or ended it with itself, is dead, and
@@ -213,10 +214,10 @@ func (w *World) up(l *Life) {
 	l.Up = time.Now()
 }
 
-func (w *World) asked(l *Life) {
+func (w *World) asked(l *Life, why string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.Asked = time.Now()
+	l.Asked, l.Why = time.Now(), why
 }
 
 // forgotten marks the newest life of an epoch, unless it was forgotten before.
