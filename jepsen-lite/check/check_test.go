@@ -474,6 +474,15 @@ func TestCheckers(t *testing.T) {
 		{"health", "ready without a leader", func(in *Input) { in.says("n3", 17_000, 17_000, 200, "ok", "") }, `n3 said "ok" (200)`},
 		{"health", "too busy to say", func(in *Input) { in.says("n3", 17_000, 17_000, 503, "busy", "") }, ""},
 		{"health", "not ready while a fault is in force", func(in *Input) { in.says("n3", 6000, 14_500, 503, "no_leader", "") }, ""},
+		{"health", "an agent that its keeper lets rest", func(in *Input) {
+			in.Faults[0].Down = true
+			in.says("n1", 10_000, 15_500, 503, "no_leader", "")
+			in.says("n3", 15_000, 15_500, 0, "refused", "")
+		}, ""},
+		{"health", "an agent that rests for too long", func(in *Input) {
+			in.Faults[0].Down = true
+			in.says("n1", 10_000, 20_000, 503, "no_leader", "")
+		}, "n1, cut off until 10000000000, did not say within 10s"},
 		{"health", "ready again too late", func(in *Input) { in.says("n1", 10_000, 14_900, 503, "no_leader", "") }, "n1, cut off until 10000000000, did not say within 5s"},
 		{"health", "ready again late, as a fault came", func(in *Input) {
 			in.says("n1", 10_000, 14_900, 503, "no_leader", "")

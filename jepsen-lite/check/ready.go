@@ -7,22 +7,15 @@ import (
 	"github.com/selfware/selfware/jepsen-lite/history"
 )
 
-// What a node says of itself may be as late as it takes to find out: one that is
-// cut off gives up its leader and then its session; one that is healthy again
-// needs an election at most.
-func unreadyWithin(profile string) time.Duration {
-	return map[string]time.Duration{"fast": 2 * time.Second, "wan": 16 * time.Second, "lan": 4 * time.Second}[profile]
-}
-
-func readyWithin(profile string) time.Duration {
-	return map[string]time.Duration{"fast": 2500 * time.Millisecond, "wan": 25 * time.Second, "lan": 5 * time.Second}[profile]
-}
+// agentRest is the longest pause of a keeper before it starts an agent again that
+// does not stay, as on a bad disk.
+const agentRest = 5 * time.Second
 
 // ready: what nodes say of their health is so. A node that reaches no majority says
 // soon that it hears no leader; one that no fault has struck for a while says that
 // it does. "busy" is neither: it is an answer to who asks too much.
 func ready(in *Input, v *Verdict) {
-	r := readiness{in: in, v: v, cuts: in.effects(history.CutOff)}
+	r := readiness{in: in, v: v, bounds: BoundsOf(in.Run.Profile), cuts: in.effects(history.CutOff), starved: in.starved()}
 	for _, p := range in.Probes {
 		if p.Says == "busy" {
 			r.busy++
@@ -44,12 +37,24 @@ func ready(in *Input, v *Verdict) {
 
 // readiness is the work of the checker ready.
 type readiness struct {
-	in   *Input
-	v    *Verdict
-	cuts []history.Effect
+	in      *Input
+	v       *Verdict
+	bounds  Bounds
+	cuts    []history.Effect
+	starved []span
 
 	well, said, back, busy int
 	longest                time.Duration
+}
+
+// readyAfter is when all nodes must be ready after a fault: later if it, or one that
+// comes with it, ends agents.
+func (r *readiness) readyAfter(f history.Fault) history.Time {
+	bound := r.bounds.Ready
+	if slices.ContainsFunc(r.in.Faults, func(g history.Fault) bool { return g.Down && g.Name() == f.Name() }) {
+		bound += agentRest
+	}
+	return r.fair(f.End, bound)
 }
 
 // long tells whether a cut lasted long enough for its nodes to have surely said so.
@@ -57,7 +62,7 @@ type readiness struct {
 func (r *readiness) long() bool {
 	return slices.ContainsFunc(r.in.Faults, func(f history.Fault) bool {
 		return f.With == "" && slices.ContainsFunc(f.Effects, func(e history.Effect) bool {
-			return e.Kind == history.CutOff && r.in.fair(e.From, unreadyWithin(r.in.Run.Profile)).Add(2*time.Second) < e.To
+			return e.Kind == history.CutOff && r.fair(e.From, r.bounds.Unready).Add(2*time.Second) < e.To
 		})
 	})
 }
@@ -66,7 +71,7 @@ func (r *readiness) long() bool {
 // find that out.
 func (r *readiness) whileCut(p history.Probe) {
 	for _, e := range r.cuts {
-		if !slices.Contains(e.Nodes, p.Node) || p.Time < r.in.fair(e.From, unreadyWithin(r.in.Run.Profile)) || p.Answered > e.To {
+		if !slices.Contains(e.Nodes, p.Node) || p.Time < r.fair(e.From, r.bounds.Unready) || p.Answered > e.To {
 			continue
 		}
 		switch {
@@ -82,12 +87,12 @@ func (r *readiness) whileCut(p history.Probe) {
 // a while.
 func (r *readiness) whileWell(p history.Probe) {
 	for _, f := range r.in.Faults {
-		if f.Start < p.Answered && p.Time < r.in.fair(f.End, readyWithin(r.in.Run.Profile)) {
+		if f.Start < p.Answered && p.Time < r.readyAfter(f) {
 			return
 		}
 	}
-	for _, s := range r.in.starved() {
-		if s.from < p.Answered && p.Time < s.to.Add(readyWithin(r.in.Run.Profile)) {
+	for _, s := range r.starved {
+		if s.from < p.Answered && p.Time < s.to.Add(r.bounds.Ready) {
 			return
 		}
 	}
@@ -95,7 +100,7 @@ func (r *readiness) whileWell(p history.Probe) {
 		return
 	}
 	if r.well++; !p.Ready() {
-		r.v.bad("%s said %q (%d) at %d, though no fault had struck for %v", p.Node, p.Says, p.Status, p.Time, readyWithin(r.in.Run.Profile))
+		r.v.bad("%s said %q (%d) at %d, though all faults were long over", p.Node, p.Says, p.Status, p.Time)
 	}
 }
 
@@ -103,7 +108,7 @@ func (r *readiness) whileWell(p history.Probe) {
 // where no further fault kept them from it.
 func (r *readiness) returns() {
 	for i, f := range r.in.Faults {
-		due := r.in.fair(f.End, readyWithin(r.in.Run.Profile))
+		due := r.readyAfter(f)
 		if r.in.Run.Ended < due || r.disturbed(i, due) {
 			continue
 		}
@@ -149,9 +154,9 @@ func (r *readiness) again(node string, healed, due history.Time) {
 // fair is when something that begins at a moment must be so: after the bound, or
 // after the bound from the end of each time in which the machine kept a node from
 // running.
-func (in *Input) fair(from history.Time, bound time.Duration) history.Time {
+func (r *readiness) fair(from history.Time, bound time.Duration) history.Time {
 	due := from.Add(bound)
-	for _, s := range in.starved() {
+	for _, s := range r.starved {
 		if s.from < due && s.to > from {
 			due = max(due, s.to.Add(bound))
 		}

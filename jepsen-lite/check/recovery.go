@@ -9,17 +9,23 @@ import (
 
 // Bounds of a profile: how long a permanent child may be away because of one
 // fault, and how long after the last fault all must run.
-type Bounds struct{ Exclusive, Other, Final time.Duration }
+type Bounds struct {
+	Exclusive, Other, Final time.Duration
+	// What a node says of itself may be as late as it takes to find out: one that is
+	// cut off gives up its leader and then its session (Unready); one that is healthy
+	// again needs an election at most (Ready).
+	Unready, Ready time.Duration
+}
 
 // BoundsOf are the bounds that a profile promises.
 func BoundsOf(profile string) Bounds {
 	switch profile {
 	case "fast":
-		return Bounds{3 * time.Second, 5 * time.Second, 10 * time.Second}
+		return Bounds{3 * time.Second, 5 * time.Second, 10 * time.Second, 2 * time.Second, 2500 * time.Millisecond}
 	case "wan":
-		return Bounds{40 * time.Second, 40 * time.Second, 90 * time.Second}
+		return Bounds{40 * time.Second, 40 * time.Second, 90 * time.Second, 16 * time.Second, 25 * time.Second}
 	}
-	return Bounds{8 * time.Second, 12 * time.Second, 20 * time.Second}
+	return Bounds{8 * time.Second, 12 * time.Second, 20 * time.Second, 4 * time.Second, 5 * time.Second}
 }
 
 // Recovery is what one kind of fault cost: times without a life of a child that
