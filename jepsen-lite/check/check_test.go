@@ -568,6 +568,21 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// TestReadinessOfPairs: what comes with a fault is no further fault, and the node has
+// its time from the end of both.
+func TestReadinessOfPairs(t *testing.T) {
+	c, _ := Find("health")
+	in := good()
+	in.Faults[0].With = "partition-one+pause-agent"
+	pause := in.Faults[0]
+	pause.Nemesis, pause.Effects, pause.End = "pause-agent", nil, ms(11_000)
+	in.Faults = append(in.Faults, pause)
+	v := c.Check(in)
+	if !v.Valid || v.Get("ready again after a cut") != 1 || v.Get("longest until ready again, ms") != 1002 {
+		t.Errorf("%+v", v)
+	}
+}
+
 // TestRecoveries tells what a fault cost, apart for exclusive children.
 func TestRecoveries(t *testing.T) {
 	got := fmt.Sprint(good().Recoveries())

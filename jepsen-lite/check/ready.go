@@ -54,7 +54,18 @@ func (r *readiness) readyAfter(f history.Fault) history.Time {
 	if slices.ContainsFunc(r.in.Faults, func(g history.Fault) bool { return g.Down && g.Name() == f.Name() }) {
 		bound += agentRest
 	}
-	return r.fair(f.End, bound)
+	return r.fair(r.ended(f), bound)
+}
+
+// ended is when a fault and those that came with it were over.
+func (r *readiness) ended(f history.Fault) history.Time {
+	end := f.End
+	for _, g := range r.in.Faults {
+		if g.Name() == f.Name() && g.Start <= f.End && f.Start <= g.End {
+			end = max(end, g.End)
+		}
+	}
+	return end
 }
 
 // long tells whether a cut lasted long enough for its nodes to have surely said so.
@@ -107,26 +118,20 @@ func (r *readiness) whileWell(p history.Probe) {
 // returns judges how soon those that were cut off say that they are well again,
 // where no further fault kept them from it.
 func (r *readiness) returns() {
-	for i, f := range r.in.Faults {
-		due := r.readyAfter(f)
-		if r.in.Run.Ended < due || r.disturbed(i, due) {
+	for _, f := range r.in.Faults {
+		end, due := r.ended(f), r.readyAfter(f)
+		if r.in.Run.Ended < due || r.disturbed(end, due) {
 			continue
 		}
 		for _, node := range cutBy(f) {
-			r.again(node, f.End, due)
+			r.again(node, end, due)
 		}
 	}
 }
 
-// disturbed tells whether another fault was in force between the end of one and a
-// time.
-func (r *readiness) disturbed(i int, until history.Time) bool {
-	for j, f := range r.in.Faults {
-		if j != i && f.End > r.in.Faults[i].End && f.Start < until {
-			return true
-		}
-	}
-	return false
+// disturbed tells whether a fault was in force between two moments.
+func (r *readiness) disturbed(from, until history.Time) bool {
+	return slices.ContainsFunc(r.in.Faults, func(f history.Fault) bool { return f.End > from && f.Start < until })
 }
 
 // cutBy are the nodes that a fault cut off, each once.
