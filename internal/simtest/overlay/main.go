@@ -66,8 +66,8 @@ func run(binary string, seed uint64, plan string) (string, error) {
 	number := strconv.FormatUint(seed, 10)
 	cmd := exec.Command(binary, "-test.run", "^TestReplay$", "-test.timeout", "30m")
 	cmd.Dir = filepath.Join("internal", "simtest")
-	cmd.Env = append(os.Environ(), seedVariable+"="+number, "SELFWARE_PLAN="+plan,
-		"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
+	cmd.Env = append(os.Environ(), "SELFWARE_REPLAY="+number, "SELFWARE_PLAN="+plan,
+		"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1,gcstoptheworld=2")
 	out, err := cmd.Output()
 	found := traceLine.FindSubmatch(out)
 	if found == nil {

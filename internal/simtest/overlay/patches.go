@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,10 +13,16 @@ import (
 // patch replaces the one place in a file of package runtime.
 type patch struct{ file, old, new string }
 
-// seedVariable is what the changed runtime reads its seed from.
-const seedVariable = "SELFWARE_REPLAY"
+// addition is a file that the changed runtime has besides; what the patches call is in it.
+//
+//go:embed replay.go.txt
+var addition string
 
 var patches = []patch{
+	{"proc.go", "\n\tgoenvs()\n", "\n\tgoenvs()\n\treplayInit()\n"},
+
+	// Chance: the seeds of hashes and the heap's base are the same in each process; what
+	// a bubble draws comes from the seed.
 	{"rand.go", "\tglobalRand.state.Init(*seed)\n", `	for i := range seed {
 		seed[i] = byte(i + 1)
 	}
@@ -26,46 +33,24 @@ var patches = []patch{
 	{"select.go", "j := cheaprandn(uint32(norder + 1))", "j := replayRand() % uint32(norder+1)"},
 	{"time.go", "t.rand = cheaprand()", "t.rand = replayRand()"},
 	{"sema.go", "s.ticket = cheaprand() | 1", "s.ticket = replayRand() | 1"},
+
+	// Real time: no mutex becomes impatient; no monitor preempts, nor takes the
+	// processor from who is in a system call; no scavenger wakes up.
 	{"sema.go", "func internal_sync_nanotime() int64 {\n", "func internal_sync_nanotime() int64 {\n\tif replaying() {\n\t\treturn 1\n\t}\n"},
-	{"proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
-	{"proc.go", "\n\tgoenvs()\n", "\n\tgoenvs()\n\treplayInit()\n"},
+	{"proc.go", "\tif haveSysmon {\n\t\tsystemstack(", "\tif haveSysmon && !replayOn {\n\t\tsystemstack("},
+	{"mgcscavenge.go", "\tc <- 1\n\tscavenger.park()\n", "\tc <- 1\n\tif replayOn {\n\t\treturn\n\t}\n\tscavenger.park()\n"},
+
+	// One thread. The main goroutine is not tied to the first while packages initialize:
+	// whether a third were needed beside the second would depend on which was faster. A
+	// thread's records are on the heap, so from then on all addresses would differ, and
+	// with them the order of maps whose keys are pointers.
+	{"proc.go", "\tlockOSThread()\n\n\tif mp != &m0 {", "\tif !replayOn {\n\t\tlockOSThread()\n\t}\n\n\tif mp != &m0 {"},
+	{"proc.go", "\tneedUnlock := true\n", "\tneedUnlock := !replayOn\n"},
+	{"proc.go", "\tneedUnlock = false\n\tunlockOSThread()\n", "\tif needUnlock {\n\t\tneedUnlock = false\n\t\tunlockOSThread()\n\t}\n"},
+
+	// Garbage is collected between two instants of a bubble.
+	{"synctest.go", "\tfor {\n\t\tunlock(&bubble.mu)\n", "\tfor {\n\t\tunlock(&bubble.mu)\n\t\treplayCollect()\n"},
 }
-
-// generator is what all of these draw from: splitmix64, for goroutines of a bubble.
-const generator = `
-var (
-	replayOn    bool
-	replayState uint64
-)
-
-func replayInit() {
-	text := gogetenv("` + seedVariable + `")
-	for i := 0; i < len(text); i++ {
-		replayState = replayState*10 + uint64(text[i]-'0')
-	}
-	replayOn = len(text) > 0
-}
-
-//go:nosplit
-func replaying() bool { return replayOn && getg().bubble != nil }
-
-//go:nosplit
-func replayNext() uint64 {
-	replayState += 0x9e3779b97f4a7c15
-	z := replayState
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
-	return z ^ (z >> 31)
-}
-
-//go:nosplit
-func replayRand() uint32 {
-	if replaying() {
-		return uint32(replayNext() >> 32)
-	}
-	return cheaprand()
-}
-`
 
 // writeOverlay makes the changed files in dir and gives the file for go build -overlay.
 func writeOverlay(dir string) (string, error) {
@@ -80,7 +65,7 @@ func writeOverlay(dir string) (string, error) {
 			return "", err
 		}
 	}
-	texts["rand.go"] += generator
+	texts["selfware_replay.go"] = addition
 	replace := make(map[string]string)
 	for file, text := range texts {
 		changed := filepath.Join(dir, file)
