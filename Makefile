@@ -111,9 +111,12 @@ soak: build $(JEPSEN)
 	$(BUGS)
 	$(JEPSEN) matrix --workload $(MATRIX) --time 40s --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
 
-# One seed of the simulation, twice, on a runtime without chance of its own.
+# Seeds of the simulation from SEED on, SEEDS of them, RUNS times each, on a runtime
+# without chance of its own. DAYS=1 runs their day plans; PLAN names a file.
+RUNS ?= 2
 replay:
-	$(GO) run ./internal/simtest/overlay -seed $(if $(filter-out 0,$(SEED)),$(SEED),1)
+	$(GO) run ./internal/simtest/overlay -seed $(if $(filter-out 0,$(SEED)),$(SEED),1) -seeds $(if $(SEEDS),$(SEEDS),1) \
+		-runs $(RUNS) $(if $(DAYS),-days) $(if $(PLAN),-plan $(PLAN))
 
 clean:
 	rm -rf bin dist

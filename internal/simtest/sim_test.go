@@ -81,6 +81,9 @@ func TestReplay(t *testing.T) {
 		t.Skip("SELFWARE_REPLAY is not set")
 	}
 	p := draw(seed)
+	if os.Getenv("SELFWARE_REPLAY_DAYS") == "1" {
+		p = drawDay(seed)
+	}
 	if file := os.Getenv("SELFWARE_PLAN"); file != "" {
 		p = readPlan(t, file)
 	}

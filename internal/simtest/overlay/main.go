@@ -3,75 +3,109 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"time"
 )
 
 func main() {
-	seed := flag.Uint64("seed", 1, "the seed of the plan, and of all chance")
-	plan := flag.String("plan", "", "a file with a plan, instead of the seed's")
-	runs := flag.Int("runs", 2, "how often it is run")
+	var o options
+	flag.Uint64Var(&o.first, "seed", 1, "the first seed: of its plan, and of all chance")
+	flag.Uint64Var(&o.seeds, "seeds", 1, "how many seeds")
+	flag.IntVar(&o.runs, "runs", 2, "how often each is run")
+	flag.BoolVar(&o.days, "days", false, "plans with quiet hours between the faults")
+	flag.StringVar(&o.plan, "plan", "", "a file with a plan, instead of the seed's")
+	flag.StringVar(&o.steps, "steps", "", "a directory for a file per run, of every step of every goroutine")
 	flag.Parse()
-	same, err := replay(*seed, *plan, *runs)
+	all, err := replay(o, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	if same < *runs {
-		fmt.Printf("%d of %d runs have the trace of most: not exact this time\n", same, *runs)
+	fmt.Printf("exact replay: %d runs of %d seeds, %d differences, %d failed\n", all.runs, o.seeds, all.differences, all.failed)
+	if all.differences+all.failed > 0 {
 		os.Exit(1)
 	}
-	fmt.Printf("all %d runs have one trace\n", *runs)
 }
 
-// replay gives how many runs have the trace that most have.
-func replay(seed uint64, plan string, runs int) (same int, err error) {
+// options say what is run.
+type options struct {
+	first, seeds uint64
+	runs         int
+	days         bool
+	plan, steps  string
+}
+
+// tally counts runs, those that were not like the first of their seed, and those whose
+// simulation failed.
+type tally struct{ runs, differences, failed int }
+
+// replay runs all seeds.
+func replay(o options, log io.Writer) (all tally, err error) {
 	dir, err := os.MkdirTemp("", "selfware-overlay-")
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := writeOverlay(dir)
+	binary, err := build(dir)
 	if err != nil {
-		return 0, err
+		return all, err
 	}
-	binary := filepath.Join(dir, "simtest.test")
-	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", binary, "./internal/simtest")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		return 0, fmt.Errorf("cannot build the simulation on the changed runtime: %w", err)
-	}
-	traces := make(map[string]int)
-	for i := range runs {
-		began := time.Now()
-		trace, err := run(binary, seed, plan)
-		if err != nil {
-			return 0, err
+	for seed := o.first; seed < o.first+o.seeds; seed++ {
+		if err := o.again(binary, seed, &all, log); err != nil {
+			return all, fmt.Errorf("seed %d: %w", seed, err)
 		}
-		traces[trace]++
-		same = max(same, traces[trace])
-		fmt.Printf("run %d: trace %s (%v)\n", i+1, trace, time.Since(began).Round(time.Millisecond))
 	}
-	return same, nil
+	return all, nil
 }
 
-var traceLine = regexp.MustCompile(`(?m)^trace ([0-9a-f]{16}.*)$`)
-
-// run gives the hash of one run's trace.
-func run(binary string, seed uint64, plan string) (string, error) {
-	number := strconv.FormatUint(seed, 10)
-	cmd := exec.Command(binary, "-test.run", "^TestReplay$", "-test.timeout", "30m")
-	cmd.Dir = filepath.Join("internal", "simtest")
-	cmd.Env = append(os.Environ(), "SELFWARE_REPLAY="+number, "SELFWARE_PLAN="+plan,
-		"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1,gcstoptheworld=2")
-	out, err := cmd.Output()
-	found := traceLine.FindSubmatch(out)
-	if found == nil {
-		return "", fmt.Errorf("cannot tell the trace of a run (%v): %s", err, out)
+// build makes the test binary on the changed runtime.
+func build(dir string) (binary string, err error) {
+	overlay, err := writeOverlay(dir)
+	if err != nil {
+		return "", err
 	}
-	return string(found[1]), nil
+	binary = filepath.Join(dir, "simtest.test")
+	cmd := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", binary, "./internal/simtest")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("cannot build the simulation on the changed runtime: %w", err)
+	}
+	return binary, nil
+}
+
+// again runs one seed so often.
+func (o options) again(binary string, seed uint64, all *tally, log io.Writer) error {
+	var first result
+	for number := 1; number <= o.runs; number++ {
+		began := time.Now()
+		r, said, err := o.run(binary, seed, number)
+		if err != nil {
+			return err
+		}
+		if number == 1 {
+			first = r
+		}
+		fmt.Fprintf(log, "seed %d, run %d: %v (%v)%s\n", seed, number, r, time.Since(began).Round(time.Millisecond), all.add(r, first))
+		if r.failed && number == 1 {
+			fmt.Fprintf(log, "%s", said)
+		}
+	}
+	return nil
+}
+
+// add counts a run, and gives a note on it.
+func (t *tally) add(r, first result) (note string) {
+	t.runs++
+	if r.failed {
+		t.failed++
+		note = " FAILED"
+	}
+	if r != first {
+		t.differences++
+		note += " DIFFERS"
+	}
+	return note
 }

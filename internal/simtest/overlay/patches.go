@@ -50,6 +50,10 @@ var patches = []patch{
 
 	// Garbage is collected between two instants of a bubble.
 	{"synctest.go", "\tfor {\n\t\tunlock(&bubble.mu)\n", "\tfor {\n\t\tunlock(&bubble.mu)\n\t\treplayCollect()\n"},
+
+	// What is compared.
+	{"proc.go", "\texecute(gp, inheritTime)\n}\n", "\treplayStep(gp)\n\texecute(gp, inheritTime)\n}\n"},
+	{"proc.go", "func os_beforeExit(exitCode int) {\n", "func os_beforeExit(exitCode int) {\n\treplayReport()\n"},
 }
 
 // writeOverlay makes the changed files in dir and gives the file for go build -overlay.
