@@ -141,7 +141,9 @@
 // as leader of how far they are (starts), and lets nothing of raft's pass from or to
 // one that knows less. The replicated state keeps the numbers of the starts for good.
 //
-// The limits. A disk put back behind a start is found by every node, always. One put
+// The limits. A disk put back behind a start is found by every node whose state names
+// that start - one that restarts itself names it once it has applied the log again -
+// until it has been started so often that its number is beyond the last one. One put
 // back within its last start is found by those that have seen more of its log or term
 // in this life of theirs: by the leader it last had a session with, up to its last
 // word, and by others up to its last handshake with them. It is not found if all who

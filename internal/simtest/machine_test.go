@@ -134,7 +134,7 @@ func (m *machine) boot() {
 	}
 	m.seq++
 	m.boots++
-	p := &process{m: m, boot: fmt.Sprintf("b%d", m.boots), host: s.net.Host(m.ip), over: make(chan struct{})}
+	p := &process{m: m, boot: fmt.Sprintf("b%d", m.boots), host: s.net.Host(m.ip), over: make(chan struct{}), gone: make(chan struct{})}
 	p.procs = &procTable{Table: m.procs, gate: &m.gate}
 	if m.twin {
 		p.boot = "twin-" + p.boot

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,6 +36,8 @@ type process struct {
 	agent   context.CancelFunc
 	over    chan struct{} // the agent has ended
 	dead    atomic.Bool
+	gone    chan struct{} // closed when it is dead, and nothing of it reaches anybody
+	bury    sync.Once
 	leaving atomic.Bool // it ends in peace
 
 	linkMu sync.Mutex
@@ -115,7 +116,9 @@ func (p *process) fatal(err error) {
 }
 
 // mortal is a stable store whose process may have died of it. Raft panics when its
-// term cannot be saved, since nobody should go on then; here nobody does.
+// term cannot be saved, since nobody should go on then. Here it goes on, cut off from
+// everything, until it is shut down: raft answers those who wait for it only as long as
+// its loop runs.
 type mortal struct {
 	raft.StableStore
 	p *process
@@ -129,7 +132,8 @@ func (m mortal) SetUint64(k []byte, v uint64) error { return m.last(m.StableStor
 
 func (m mortal) last(err error) error {
 	if err != nil && m.p.dead.Load() {
-		runtime.Goexit()
+		<-m.p.gone
+		return nil
 	}
 	return err
 }
@@ -188,6 +192,7 @@ func (p *process) crash() {
 	p.m.disk.Crash()
 	p.procs.kill((*simproc.Table).KillAll)
 	p.cancel()
+	p.bury.Do(func() { close(p.gone) })
 }
 
 func (p *process) powerOff() {
@@ -202,6 +207,7 @@ func (p *process) die() {
 	p.m.disk.Crash()
 	p.procs.kill((*simproc.Table).Detach)
 	p.cancel()
+	p.bury.Do(func() { close(p.gone) })
 }
 
 // dropSession closes the node's session, as a reset of its connection would.
