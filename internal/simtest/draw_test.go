@@ -283,6 +283,26 @@ func (p *Plan) stir(r chance, at time.Duration) {
 	}
 }
 
+// rare are the faults of which random draws leave some out: a set of day plans has few.
+var rare = []string{
+	"crash-all", "crash-all-move", "power-all", "agent-kill-all", "reset", "half-open",
+	"halves", "majority", "alone", "one-way-out", "one-way-in", "pair", "ring", "bridge", "flapping",
+	"raft-cut", "raft-cut-out", "raft-cut-in", "session-cut", "session-cut-out", "session-cut-in", "gossip-cut", "gossip-cut-out", "gossip-cut-in",
+	"disk-stall", "disk-error", "disk-full", "pause-winner", "drop-session",
+}
+
+// some gives a day plan, if it has peers to lose, some of them.
+func (p *Plan) some(r chance) {
+	for _, what := range rare {
+		if p.Nodes < 3 || !r.odds(30) || p.Nodes < 4 && (what == "ring" || what == "bridge") {
+			continue
+		}
+		at := r.between(0, p.Safety-10*time.Minute)
+		p.add(Fault{At: at, What: what, Who: p.anyone(r), For: r.between(2*time.Second, 30*time.Second), Count: 1})
+		p.stir(r, at)
+	}
+}
+
 // drawDay makes the day plan of a seed: quiet hours with a fault now and then, and
 // something for it to spoil.
 func drawDay(seed uint64) Plan {
@@ -304,6 +324,7 @@ func drawDay(seed uint64) Plan {
 			one(r, kills, verbs, edits, drains)(r, &p, at)
 		}
 	}
+	p.some(r)
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
 }
