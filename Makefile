@@ -36,6 +36,10 @@ MATRIX ?= exclusive,register,group
 N ?= 0
 BUGS = $(GO) run ./internal/bug/hunt -seed $(SEED)
 
+# How many traces to compare with OTP's own supervisor, drawn by SEED.
+TRACES ?= 1000000
+OTP = $(GO) run ./internal/otp
+
 # The simulation prints its figures, so it runs by itself.
 REST = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/internal/simtest$$' | grep -v '/jepsen-lite$$')
 
@@ -45,7 +49,7 @@ HOURS ?= 8
 SEEDS ?=
 ROW ?=
 
-.PHONY: replay build demo test test-deps test-short lint race bench bugs jepsen soak clean
+.PHONY: otp replay build demo test test-deps test-short lint race bench bugs jepsen soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
@@ -63,6 +67,7 @@ test: test-deps
 	group 'lint' make --no-print-directory lint; \
 	group 'race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
 	group 'all packages' $(GO) test -timeout 20m $(REST); \
+	group 'OTP' $(OTP) -traces 1000000; \
 	group 'simulation' scripts/test-simulation.sh; \
 	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
 	group 'seeded bugs, three at random' $(BUGS) -n 3; \
@@ -102,6 +107,10 @@ jepsen: build $(JEPSEN)
 # The tests' test: each seeded bug must be caught by its checker.
 bugs:
 	$(BUGS) $(if $(filter 0,$(N)),-seeds 6 -markdown docs/reliability.md,-n $(N))
+
+# Random traces against OTP's supervisor.erl; no difference is allowed.
+otp: test-deps
+	$(OTP) -traces $(TRACES) -seed $(SEED)
 
 # Many seeds of the simulation, the large scopes of the lease's model, all seeded
 # bugs, and every fault on real nodes, for as long as they take.

@@ -8,7 +8,7 @@ set -euo pipefail
 needed=(
 	docker:docker.io docker-compose:docker-compose
 	redis-server:redis-server nginx:nginx-light python3:python3
-	strace:strace curl:curl jq:jq iptables:iptables ip:iproute2 ps:procps
+	erlc:erlang-base strace:strace curl:curl jq:jq iptables:iptables ip:iproute2 ps:procps
 )
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -20,6 +20,8 @@ missing() {
 	for entry in "${needed[@]}"; do
 		command -v "${entry%%:*}" >/dev/null || printf '%s ' "${entry#*:}"
 	done
+	# The comparison with OTP compiles its source.
+	compgen -G '/usr/lib/erlang/lib/stdlib-*/src/supervisor.erl' >/dev/null || printf 'erlang-src '
 	# A docker client without its daemon is half of it.
 	command -v dockerd >/dev/null || docker info >/dev/null 2>&1 || printf 'docker.io '
 }

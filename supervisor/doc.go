@@ -130,5 +130,6 @@
 // # Tests
 //
 // testdata holds the specification as scripts. Properties run random trees and
-// inputs against a naive reference and compare every restored copy.
+// inputs against a naive reference and compare every restored copy. Package internal/otp
+// compares with OTP's supervisor.erl itself; docs/otp.md lists where we differ.
 package supervisor

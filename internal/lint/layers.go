@@ -52,6 +52,7 @@ var layers = map[string][]string{
 	"internal/e2e":               append([]string{"node"}, below...),
 	"internal/bug":               {},
 	"internal/bug/*":             {},
+	"internal/otp":               {"supervisor"},
 	"internal/leasemodel":        {},
 	"internal/keepertest":        {"keeper", "keeper/wire"},
 	"internal/lint":              {},

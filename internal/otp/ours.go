@@ -1,0 +1,148 @@
+package main
+
+import (
+	"time"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// What is seen of a trace, as bytes: the starts and stops of each step in their order,
+// a started, stopped or failed (to start) with the child's number; end closes a step. dead closes the one
+// in which the root gave up, absent stands where the worker did not run.
+const (
+	end     = 0
+	started = 1
+	stopped = 2
+	dead    = 3
+	absent  = 4
+	failed  = 5
+)
+
+// machine runs a tree of ours as a node would that is always there and obeys at once,
+// one order after the other: of those that are given at the same time the stops first,
+// last child first, and then the starts, first child first.
+type machine struct {
+	tree   *supervisor.Tree
+	paths  []string // by number
+	number map[string]int
+	epochs []supervisor.Epoch // of the processes that run; 0: none
+	fails  []int              // of its next starts
+	at     supervisor.Stamp
+	out    []byte
+	// escalated: in this step a supervisor gave up.
+	escalated bool
+}
+
+// ours is what the core makes of a trace, and which of its steps, counted from 0 for
+// the start, had an escalation.
+func ours(t *trace) (out []byte, escalations map[int]bool) {
+	tree, err := supervisor.NewTree(t.spec())
+	if err != nil {
+		panic(err) // draw gives trees that are valid
+	}
+	m := &machine{tree: tree, paths: []string{treeName}, number: make(map[string]int)}
+	t.walk(func(number int, path string, _ child) {
+		m.paths = append(m.paths, path)
+		m.number[path] = number
+	})
+	m.epochs, m.fails = make([]supervisor.Epoch, len(m.paths)), make([]int, len(m.paths))
+	escalations = make(map[int]bool)
+	m.input(supervisor.Start{Path: treeName})
+	m.obey()
+	m.out = append(m.out, end)
+	for i, s := range t.steps {
+		m.at.Time += time.Duration(s.after) * time.Second
+		if m.epochs[s.worker] == 0 {
+			m.out = append(m.out, absent, end)
+			continue
+		}
+		m.escalated = false
+		clear(m.fails)
+		m.fails[s.worker] = s.fails
+		m.dies(s.worker, s.why)
+		m.obey()
+		escalations[i+1] = m.escalated
+		if tree.Status() == supervisor.TreeFailed {
+			m.out = append(m.out, dead)
+			break
+		}
+		m.out = append(m.out, end)
+	}
+	return m.out, escalations
+}
+
+func (m *machine) input(in supervisor.Input) {
+	m.at.Index++
+	ds, err := m.tree.Step(in, m.at)
+	if err != nil {
+		panic(err) // only what happened is told, and only once
+	}
+	for _, d := range ds {
+		if d.Verdict == supervisor.VerdictEscalate {
+			// What follows is begun anew, with workers that can be started.
+			m.escalated = true
+			clear(m.fails)
+		}
+	}
+}
+
+func (m *machine) dies(number, why int) {
+	ev := supervisor.ChildEvent{
+		Path: m.paths[number], Epoch: m.epochs[number], Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: 1,
+	}
+	if why != 0 {
+		ev.Reason, ev.Code = supervisor.ExitNormal, 0
+	}
+	m.epochs[number] = 0
+	m.input(ev)
+}
+
+// obey does what the orders say until nothing is left to do.
+func (m *machine) obey() {
+	for m.place() || m.stop() || m.start() {
+	}
+}
+
+func (m *machine) place() bool {
+	for number := 1; number < len(m.paths); number++ {
+		if r, ok := m.tree.Request(m.paths[number]); ok {
+			m.input(supervisor.Assign{Path: r.Path, Epoch: r.Epoch, Node: "n1"})
+			return true
+		}
+	}
+	return false
+}
+
+func (m *machine) stop() bool {
+	for number := len(m.paths) - 1; number > 0; number-- {
+		if _, o, ok := m.tree.Order(m.paths[number]); ok && o.Action == supervisor.Halt {
+			m.out = append(m.out, stopped, byte(number))
+			m.epochs[number] = 0
+			m.input(supervisor.ChildEvent{
+				Path: o.Path, Epoch: o.Epoch, Type: supervisor.EventExited, Reason: supervisor.ExitKilled, Ordered: true,
+			})
+			return true
+		}
+	}
+	return false
+}
+
+func (m *machine) start() bool {
+	for number := 1; number < len(m.paths); number++ {
+		_, o, ok := m.tree.Order(m.paths[number])
+		if !ok || o.Action != supervisor.Run || m.epochs[number] == o.Epoch {
+			continue
+		}
+		if m.fails[number] > 0 {
+			m.fails[number]--
+			m.out = append(m.out, failed, byte(number))
+			m.input(supervisor.ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: supervisor.EventCrashed, Detail: "not now"})
+			return true
+		}
+		m.out = append(m.out, started, byte(number))
+		m.epochs[number] = o.Epoch
+		m.input(supervisor.ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: supervisor.EventStarted, PID: number})
+		return true
+	}
+	return false
+}
