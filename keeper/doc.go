@@ -34,8 +34,18 @@
 // Upgrade asks through keeper.sock in the data dir. The binary is asked first which
 // states it reads. Then the agent is told to yield and ends without its children, and
 // the main thread executes the new binary: the same process, with the same children.
-// All the keeper knows is handed over in a memory file. Whoever asked hears that it
-// is done when the new agent runs.
+// All the keeper knows is handed over in a memory file. With it goes a descriptor of
+// the binary before, which is good for an exec whatever becomes of the file's name.
+//
+// The new binary is then on trial: its agent must run within 10 s, and for 1 s. If it
+// does, the descriptor is closed, and whoever asked hears that it is done. If not, the
+// keeper goes back by itself, whether somebody waits or not: it executes the former
+// binary with what it knows by now, and that starts its agent, of which whoever asked
+// hears, and of why. There is one way back, and no second: from then on, as ever,
+// agents are started until one stays.
+//
+// A keeper of before has no way back to hand on, and takes none (state version 1).
+// Upgrades from it and to it end with a new agent, or without.
 //
 // # Faults and their outcome
 //
@@ -63,8 +73,12 @@
 //     keeper's garbage; nothing else.
 //   - Out of descriptors, pids or memory: that one start fails.
 //   - The new binary cannot be executed, or reads no such state: nothing changes, and
-//     the command says so. Its agent does not stay: the command says that; children
+//     the command says so. Its agent does not start or stay: the former binary goes
+//     on, and the command says why. The former agent does not stay either, or that file
+//     was overwritten meanwhile, and not replaced: the command says that too; children
 //     stay, and agents go on being started.
+//   - The new agent hangs: it is killed after 10 s. Exclusive children end at their moment
+//     meanwhile.
 //   - The new binary is killed or crashes before it has read the state: that is the
 //     death of a keeper.
 //

@@ -142,7 +142,7 @@ func (k *Keeper) forkAgent() error {
 	}
 	poke(k.forked)
 	k.lives.lock()
-	k.lives.agent, k.lives.over, k.lives.ran = pid, nil, false
+	k.lives.agent, k.lives.over, k.lives.ran, k.lives.said = pid, nil, false, ""
 	k.lives.mu.Unlock()
 	k.serve(ours)
 	k.note("agent.pid", pid)

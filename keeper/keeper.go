@@ -42,6 +42,8 @@ type Config struct {
 	// after the other; the node ends with the last.
 	Agent []string
 	Conns []int
+	// Version is what people call this binary.
+	Version string
 	// Words are given to the binary of an upgrade, to make a Config of.
 	Words []string
 	// GroupsOnly uses process groups alone, as where there is no cgroup v2 tree.
@@ -239,9 +241,14 @@ const Over = 44
 // tend looks after the agent. over: the node has ended, with that code.
 func (k *Keeper) tend() (code int, over bool) {
 	k.lives.lock()
-	status, alive, ran, ever := k.lives.over, k.lives.agent != 0, k.lives.ran, k.lives.ever
+	status, ran, ever := k.lives.over, k.lives.ran, k.lives.ever
 	linked := k.lives.link != nil
-	k.lives.over = nil
+	alive := k.lives.agent != 0 || linked
+	if linked {
+		status = nil // it has not been heard to the end
+	} else {
+		k.lives.over = nil
+	}
 	k.lives.mu.Unlock()
 	if len(k.cfg.Agent) == 0 {
 		if linked {
@@ -250,7 +257,7 @@ func (k *Keeper) tend() (code int, over bool) {
 		return 0, !k.serveNext()
 	}
 	if ran {
-		k.upgraded(nil)
+		k.runs()
 	}
 	if status == nil {
 		return 0, k.ending && !alive && k.lives.signalAll(0) == 0
@@ -260,6 +267,9 @@ func (k *Keeper) tend() (code int, over bool) {
 	case k.upgrade != nil && k.upgrade.ready && !k.ending:
 		k.execute()
 		k.due.Reset(0) // it is still this binary
+	case k.onTrial() && code != Over && (code != 0 || !ran):
+		k.goBack(k.why(*status))
+		k.again(*status) // it is still this binary
 	case k.ending && status.Signaled() && status.Signal() == unix.SIGTERM:
 		return 0, true // it was asked before it could listen
 	case k.ending, code == 0, code == Over:
@@ -280,12 +290,15 @@ func (k *Keeper) again(status unix.WaitStatus) {
 	pause := min(firstPause<<min(k.tries, 10), lastPause)
 	k.tries++
 	k.due.Reset(pause)
-	why := fmt.Sprintf("exit code %d", status.ExitStatus())
-	if status.Signaled() {
-		why = "killed by " + unix.SignalName(status.Signal())
+	k.upgraded(errors.New("the agent " + k.why(status)))
+	k.log.Error("the agent has ended; its children stay", "how", howOf(status), "next", pause)
+}
+
+func howOf(s unix.WaitStatus) string {
+	if s.Signaled() {
+		return "killed by " + unix.SignalName(s.Signal())
 	}
-	k.upgraded(errors.New("the agent does not stay: " + why))
-	k.log.Error("the agent has ended; its children stay", "how", why, "next", pause)
+	return fmt.Sprintf("exit code %d", s.ExitStatus())
 }
 
 func codeOf(s unix.WaitStatus) int {
@@ -295,21 +308,35 @@ func codeOf(s unix.WaitStatus) int {
 	return s.ExitStatus()
 }
 
-// onTime starts an agent, or ends one whose time to end in peace is over.
+// onTime starts an agent, or looks at one whose time to end in peace, or to begin, is
+// over.
 func (k *Keeper) onTime() {
 	alive := k.lives.signalAgent(0)
 	switch {
+	case k.lives.isMourned(): // what is next is said once tend knows how it ended
 	case alive && (k.ending || k.upgrade != nil && k.upgrade.ready):
 		k.log.Warn("the agent does not end in time; killing it")
 		k.lives.signalAgent(unix.SIGKILL)
 	case k.ending:
 		k.lives.signalAll(unix.SIGKILL)
+	case alive && k.upgrade != nil:
+		k.judge()
 	case !alive && len(k.cfg.Agent) > 0:
-		k.started = time.Now()
-		if err := k.forkAgent(); err != nil {
-			k.log.Error("cannot start the agent", "err", err)
-			k.due.Reset(lastPause)
-		}
+		k.startAgent()
+	}
+}
+
+func (k *Keeper) startAgent() {
+	k.started = time.Now()
+	err := k.forkAgent()
+	if err != nil {
+		k.log.Error("cannot start the agent", "err", err)
+		k.due.Reset(lastPause)
+	} else if k.upgrade != nil {
+		k.due.Reset(trialTime)
+	}
+	if err != nil && k.onTrial() {
+		k.goBack(fmt.Sprintf("cannot be started: %v", err))
 	}
 }
 
@@ -334,6 +361,7 @@ func (k *Keeper) finish() {
 		k.doWork()
 	}
 	k.doWork()
+	k.upgraded(errors.New("the node has ended"))
 	k.groups.remove()
 	k.record.Close()
 }

@@ -17,6 +17,7 @@ const (
 	maxLives  = 32_768
 	maxNotes  = 64 << 20 // bytes of all notes together
 	maxStored = 64
+	maxSaid   = 4 << 10 // bytes of an agent's last word
 )
 
 // life is one child, from its fork until an agent forgets it.
@@ -51,8 +52,9 @@ type lives struct {
 	link   *wire.Conn // nil without an agent
 	agent  int        // its pid; 0 = none
 	over   *unix.WaitStatus
-	ran    bool // the agent has said Running
-	ever   bool // some agent has
+	ran    bool   // the agent has said Running
+	ever   bool   // some agent has
+	said   string // the agent's last word
 }
 
 func newLives() (*lives, error) {
@@ -232,6 +234,13 @@ func (l *lives) signalAgent(sig unix.Signal) bool {
 	l.lock()
 	defer l.mu.Unlock()
 	return l.agent != 0 && unix.Kill(l.agent, sig) == nil
+}
+
+// isMourned tells whether an agent has ended of which tend does not know yet.
+func (l *lives) isMourned() bool {
+	l.lock()
+	defer l.mu.Unlock()
+	return l.over != nil
 }
 
 // isEmpty tells whether no life is left, be it ended or not.

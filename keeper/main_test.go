@@ -57,8 +57,11 @@ func TestMain(m *testing.M) {
 func keeperMain(words []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
+	if short, err := time.ParseDuration(os.Getenv("KEEPER_TEST_TRIAL")); err == nil {
+		*keeper.TrialTime = short
+	}
 	code, err := keeper.Run(ctx, keeper.Config{
-		Dir: words[0], Words: words, Agent: append([]string{os.Args[0]}, words...),
+		Dir: words[0], Version: "v9", Words: words, Agent: append([]string{os.Args[0]}, words...),
 		GroupsOnly: os.Getenv("KEEPER_TEST_GROUPS") != "", Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
@@ -86,16 +89,35 @@ func echoMain(path string) {
 	}
 }
 
+// actsAs begins the name of a binary whose agents do something else.
+const actsAs = "acts-as-"
+
 // agentMain is an agent: words are the data dir and what to do.
 func agentMain(fd int, words []string) int {
 	fmt.Println("agent", os.Getpid())
-	if words[1] == "fails" {
-		return 7 // it never says that it runs
+	what := words[1]
+	exe, _ := os.Executable()
+	other, isOther := strings.CutPrefix(filepath.Base(exe), actsAs)
+	if isOther {
+		what = other
 	}
 	a := &agent{conn: wire.NewConn(fd), dir: words[0], lives: make(map[string]int), end: make(chan int, 1)}
 	defer a.conn.Close()
-	a.send(&wire.Message{Op: wire.Attach}, &wire.Message{Op: wire.Sweep})
-	go a.listen(words[1])
+	if _, err := os.Stat(filepath.Join(a.dir, "broken")); err == nil && !isOther {
+		what = "fails"
+	}
+	switch what {
+	case "fails": // it never says that it runs
+		a.send(&wire.Message{Op: wire.LastWord, Note: []byte("no such format")})
+		return 7
+	case "quits":
+		return 0
+	}
+	a.send(&wire.Message{Op: wire.Attach})
+	if what != "hangs" {
+		a.send(&wire.Message{Op: wire.Sweep})
+	}
+	go a.listen(what)
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, unix.SIGTERM)
 	select {
@@ -226,8 +248,14 @@ type kept struct {
 // keep starts a keeper whose agents do what.
 func keep(t *testing.T, dir, what string) *kept {
 	t.Helper()
+	return keepAs(t, os.Args[0], dir, what)
+}
+
+// keepAs starts a keeper that is a copy of this program.
+func keepAs(t *testing.T, program, dir, what string) *kept {
+	t.Helper()
 	k := &kept{T: t, dir: dir, lines: make(chan string, 10_000), ended: make(chan struct{})}
-	k.cmd = exec.Command(os.Args[0], "keeper", dir, what)
+	k.cmd = exec.Command(program, "keeper", dir, what)
 	k.cmd.Stderr = &k.err
 	out, err := k.cmd.StdoutPipe()
 	if err == nil {

@@ -81,6 +81,9 @@ func (k *Keeper) bury(pid int) {
 	}
 	if c == nil {
 		l.agent, l.over = 0, &status
+		if l.link != nil {
+			l.link.Shut() // what it has said is still heard; whoever has a copy of its end is not
+		}
 	} else {
 		c.ended, c.status = true, status
 		delete(l.byPID, pid)

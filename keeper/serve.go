@@ -86,6 +86,8 @@ func (k *Keeper) obey(m *wire.Message) {
 		l.hold(time.Duration(m.Number))
 	case wire.Store:
 		l.store(m.Key, m.FDs)
+	case wire.LastWord:
+		l.said = string(m.Note[:min(len(m.Note), maxSaid)])
 	}
 	if c == nil {
 		return // or it was a message about no life

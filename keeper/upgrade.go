@@ -26,9 +26,10 @@ const (
 	// stateKey names the descriptor of the state in the environment of the binary
 	// that goes on.
 	stateKey = "SELFWARE_KEEPER_STATE"
-	// stateVersion is that of state. A binary says with versionWord which it reads.
-	stateVersion = 1
-	versionWord  = "__selfware_keeper_versions"
+	// stateVersions are those of state that this binary reads and writes. Asked with
+	// versionWord, it says so.
+	stateVersions = "1,2"
+	versionWord   = "__selfware_keeper_versions"
 	// askTime bounds a question to another binary and to a keeper; yieldTime is what
 	// an agent gets to end without its children; upgradeTime bounds a whole upgrade.
 	askTime     = 5 * time.Second
@@ -43,14 +44,14 @@ func Socket(dir string) string { return filepath.Join(dir, "keeper.sock") }
 // to ask which states it reads answers and ends.
 func MaybeAnswer() {
 	if len(os.Args) == 2 && os.Args[1] == versionWord {
-		fmt.Println("selfware-keeper", stateVersion)
+		fmt.Println("selfware-keeper", stateVersions)
 		os.Exit(0)
 	}
 }
 
 // Upgrade asks the keeper of a data dir to execute a binary in its place, and waits
-// until the agent of that binary runs. After an error, nothing has changed, or the
-// error says what has.
+// until the agent of that binary has proved itself, or the keeper has gone back. After
+// an error, nothing has changed, or the error says what has.
 func Upgrade(dir, binary string) error {
 	path, err := filepath.Abs(binary)
 	if err == nil {
@@ -96,14 +97,25 @@ func versionsOf(path string) (string, error) {
 	return versions, nil
 }
 
-// request is one upgrade. Only the main thread has it.
+// request is one upgrade, over the change of binaries. Only the main thread has it.
 type request struct {
-	conn  *net.UnixConn
+	conn    *net.UnixConn // nil if it was lost
+	version int           // of the state that is handed on
+	// What runs is the former binary, and then the new one is this.
 	path  string
 	ready bool // the agent was told to yield
+	// What runs is the new binary.
+	former int  // the descriptor of the one before; 0 = there is no way back
+	runs   bool // its agent says so
+	late   bool // its agent did not say so in time
+	// What runs is the former binary again, because of this.
+	failed string
 }
 
 func (r *request) answer(err error) {
+	if r.conn == nil {
+		return
+	}
 	text := "done\n"
 	if err != nil {
 		text = strings.ReplaceAll(err.Error(), "\n", " ") + "\n"
@@ -156,10 +168,21 @@ func readRequest(conn *net.UnixConn) (*request, error) {
 	if len(w) != 3 || w[0] != "upgrade" || !filepath.IsAbs(w[2]) {
 		return nil, fmt.Errorf("the keeper does not understand %q", line)
 	}
-	if !slices.Contains(strings.Split(w[1], ","), strconv.Itoa(stateVersion)) {
-		return nil, fmt.Errorf("%s reads states of version %s, this keeper's is %d", w[2], w[1], stateVersion)
+	version := newestOf(w[1])
+	if version == 0 {
+		return nil, fmt.Errorf("%s reads states of version %s, this keeper writes %s", w[2], w[1], stateVersions)
 	}
-	return &request{conn: conn, path: w[2]}, unix.Access(w[2], unix.X_OK)
+	return &request{conn: conn, path: w[2], version: version}, unix.Access(w[2], unix.X_OK)
+}
+
+// newestOf gives the newest version of theirs that is also ours; 0 = none.
+func newestOf(theirs string) (version int) {
+	for ours := range strings.SplitSeq(stateVersions, ",") {
+		if slices.Contains(strings.Split(theirs, ","), ours) {
+			version, _ = strconv.Atoi(ours)
+		}
+	}
+	return version
 }
 
 // begin begins an upgrade: the agent is to end, and nothing else.
@@ -182,14 +205,6 @@ func (k *Keeper) begin(r *request) {
 	k.due.Reset(yieldTime)
 }
 
-// upgraded answers for an upgrade once it is seen how the new agent does.
-func (k *Keeper) upgraded(err error) {
-	if r := k.upgrade; r != nil && !r.ready {
-		k.upgrade = nil
-		r.answer(err)
-	}
-}
-
 // state is what a binary hands to the next. Fields may be added; whatever an older
 // binary cannot do without raises stateVersion.
 type state struct {
@@ -201,7 +216,11 @@ type state struct {
 	Stored  map[string]int
 	Groups  int
 	Lock    int
-	Reply   int
+	Reply   int // 0 = nobody waits
+
+	// Since version 2, which closes Former on exec.
+	Former int    // the binary that hands this over, to go back to; 0 = none
+	Failed string // why the binary that hands this over goes back
 }
 
 type lifeState struct {
@@ -221,19 +240,39 @@ type lifeState struct {
 // returns only if that cannot be.
 func (k *Keeper) execute() {
 	r := k.upgrade
-	err := k.become(r)
+	err := k.try(r)
 	k.log.Error("cannot execute the new binary; going on with this one", "binary", r.path, "err", err)
 	k.upgrade = nil
 	r.answer(fmt.Errorf("cannot execute %s: %w; the node goes on as it was", r.path, err))
 	k.due.Reset(0)
 }
 
-func (k *Keeper) become(r *request) error {
-	file, err := r.conn.File() // a copy that outlives the exec
-	if err != nil {
-		return err
+// try goes on as a binary from which there is a way back, if it can take that.
+func (k *Keeper) try(r *request) (err error) {
+	next := state{Version: r.version}
+	if r.version > 1 {
+		// Not its path, where another may be by then; nor a copy, for which there may
+		// be no room, or no right to execute it.
+		if next.Former, err = unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			return err
+		}
+		defer unix.Close(next.Former)
+	} else {
+		k.log.Warn("the new binary knows no way back, should its agent not start")
 	}
-	defer file.Close()
+	return k.become(r.path, &next)
+}
+
+// become goes on as another binary, with what s says already and all there is.
+func (k *Keeper) become(path string, s *state) error {
+	if conn := k.upgrade.conn; conn != nil {
+		file, err := conn.File() // a copy that outlives the exec
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		s.Reply = int(file.Fd())
+	}
 	memory, err := unix.MemfdCreate("selfware-keeper", unix.MFD_CLOEXEC)
 	if err != nil {
 		return err
@@ -246,7 +285,7 @@ func (k *Keeper) become(r *request) error {
 	defer k.burying.Unlock()
 	k.lives.lock()
 	k.lives.link = nil // what a dead agent still has to say would not be in the state
-	s := k.state(int(file.Fd()))
+	k.fill(s)
 	k.lives.mu.Unlock()
 	if err := json.NewEncoder(out).Encode(s); err != nil {
 		return err
@@ -254,7 +293,7 @@ func (k *Keeper) become(r *request) error {
 	fds := s.fds(memory)
 	keepOpen(fds, true)
 	defer keepOpen(fds, false)
-	return syscall.Exec(r.path, os.Args, append(os.Environ(), stateKey+"="+strconv.Itoa(memory)))
+	return syscall.Exec(path, os.Args, append(os.Environ(), stateKey+"="+strconv.Itoa(memory)))
 }
 
 // keepOpen says whether descriptors survive an exec. The main thread alone forks, so
@@ -271,7 +310,12 @@ func keepOpen(fds []int, on bool) {
 
 // fds are the descriptors that a state names, and one more.
 func (s *state) fds(also int) []int {
-	fds := []int{also, s.Lock, s.Reply}
+	fds := []int{also, s.Lock}
+	for _, fd := range []int{s.Reply, s.Former} {
+		if fd != 0 {
+			fds = append(fds, fd)
+		}
+	}
 	for _, fd := range s.Stored {
 		fds = append(fds, fd)
 	}
@@ -281,20 +325,17 @@ func (s *state) fds(also int) []int {
 	return fds
 }
 
-// state is all there is. Under lives.mu.
-func (k *Keeper) state(reply int) state {
+// fill completes s with all there is. Under lives.mu.
+func (k *Keeper) fill(s *state) {
 	l := k.lives
-	s := state{
-		Version: stateVersion, Words: k.cfg.Words, Head: k.record.Head(), Until: l.until, Stored: l.stored,
-		Groups: k.groups.made, Lock: k.record.Lock(), Reply: reply,
-	}
+	s.Words, s.Head, s.Until, s.Stored = k.cfg.Words, k.record.Head(), l.until, l.stored
+	s.Groups, s.Lock = k.groups.made, k.record.Lock()
 	for _, c := range l.byKey {
 		s.Lives = append(s.Lives, lifeState{
 			Key: c.key, PID: c.pid, Start: c.start, Born: c.born, Exclusive: c.exclusive, Note: c.note, Kept: c.kept,
 			Group: c.group, Ended: c.ended, Fenced: c.fenced, Status: uint32(c.status),
 		})
 	}
-	return s
 }
 
 // inherited is what the binary before has left, read once.
@@ -318,7 +359,7 @@ func Inherited() (words []string, ok bool, err error) {
 		return nil, true, fmt.Errorf("cannot go on as keeper: %w", err)
 	}
 	s := new(state)
-	if err := json.NewDecoder(in).Decode(s); err != nil || s.Version != stateVersion {
+	if err := json.NewDecoder(in).Decode(s); err != nil || newestOf(strconv.Itoa(s.Version)) == 0 {
 		return nil, true, fmt.Errorf("cannot go on as keeper: state of version %d: %w", s.Version, err)
 	}
 	keepOpen(s.fds(fd), false)
@@ -357,11 +398,7 @@ func (k *Keeper) inherit(s *state) error {
 	if s.Until != 0 {
 		k.lives.hold(s.Until)
 	}
-	file := os.NewFile(uintptr(s.Reply), "request")
-	defer file.Close()
-	if conn, err := net.FileConn(file); err == nil {
-		k.upgrade = &request{conn: conn.(*net.UnixConn)}
-	}
+	k.upgrade = s.request()
 	var err error
 	k.record, err = leftover.Reopen(k.cfg.run(""), s.Lock, s.Head, live, k.log)
 	return err

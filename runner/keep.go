@@ -86,6 +86,13 @@ func (k *Keeper) Drop(name string) error {
 	return k.conn.Send(&wire.Message{Op: wire.Store, Key: name})
 }
 
+// LastWord tells the keeper why this process is about to end, for whoever waits for an
+// upgrade to it.
+func (k *Keeper) LastWord(why error) {
+	text := why.Error()
+	_ = k.conn.Send(&wire.Message{Op: wire.LastWord, Note: []byte(text[:min(len(text), wire.MaxNote)])})
+}
+
 // Close ends the connection. Runner does it, once there is one.
 func (k *Keeper) Close() {
 	for _, fd := range k.stored {

@@ -31,7 +31,7 @@ func keep(ctx context.Context, words []string) error {
 		return err
 	}
 	code, err := keeper.Run(ctx, keeper.Config{
-		Dir: dir, Words: words, Agent: []string{os.Args[0], "agent", "--data", dir, "--log-level", level},
+		Dir: dir, Version: version, Words: words, Agent: []string{os.Args[0], "agent", "--data", dir, "--log-level", level},
 		Logger: log.With("part", "keeper"),
 	})
 	if err == nil && code != 0 {
@@ -66,17 +66,21 @@ func runAgent(c *cli.Context) error {
 		return err
 	}
 	n, err := node.Open(dir, node.Config{Logger: log, Version: version, Keeper: k})
-	if err != nil {
-		return err
+	if err == nil {
+		err = n.Run(c.Context)
 	}
-	return n.Run(c.Context)
+	if err != nil {
+		k.LastWord(err)
+	}
+	return err
 }
 
 func upgradeCommand() *cli.Command {
 	return &cli.Command{
 		Name: "upgrade", Usage: "replace the running program of a node by another version of it, under its children", Category: catNode,
 		Description: "   The node takes over the new binary in place: the same process, and no child is\n" +
-			"   restarted or signalled. For a few hundred milliseconds it takes no orders.",
+			"   restarted or signalled. For a few hundred milliseconds it takes no orders.\n" +
+			"   If the new program does not start, or not for long, the node goes back to the one\n   before.",
 		Flags: []cli.Flag{&cli.StringFlag{Name: "binary", Usage: "`PATH` of the new program (default: this one)"}},
 		Action: func(c *cli.Context) error {
 			dir, err := dataDir(c)

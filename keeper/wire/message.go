@@ -43,6 +43,8 @@ const (
 	// Store keeps a descriptor under Key, in place of an earlier one; without a
 	// descriptor, it only drops that.
 	Store
+	// LastWord says in Note, for people, why the agent is about to end.
+	LastWord
 )
 
 // What a keeper says to its agent.
