@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -130,6 +132,86 @@ func TestUpgradeOfAllNodes(t *testing.T) {
 	}
 	if after := c.settledOn("after a refusal", paths); !slices.Equal(before, after) {
 		t.Errorf("a refused upgrade has changed something")
+	}
+}
+
+// ofAnotherFormat builds a later version of the program, as it were, which takes over
+// and whose agent then refuses the data dir.
+func ofAnotherFormat(t *testing.T) string {
+	t.Helper()
+	dir, source := t.TempDir(), filepath.Join(root(), "node", "settings.go")
+	text, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := strings.Replace(string(text), "const Format = 1\n", "const Format = 2\n", 1)
+	if later == string(text) {
+		t.Fatal("the format is elsewhere by now")
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{source: filepath.Join(dir, "settings.go")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{"settings.go": later, "overlay.json": string(overlay)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin := filepath.Join(dir, "selfware-node-later")
+	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", bin, "./cmd/selfware-node")
+	build.Dir = root()
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// TestUpgradeThatFails: the agent of the new binary does not start. The node goes back
+// by itself, on a follower and on the leader, and no child notices, exclusive ones
+// included.
+func TestUpgradeThatFails(t *testing.T) {
+	c := startCluster(t, 37, 3, "lan")
+	later := ofAnotherFormat(t)
+	text, paths := keptTree()
+	c.apply(text)
+	before := c.settledOn("first start", paths)
+	s, err := c.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := c.leader(s)
+	follower := c.nodes[0]
+	if follower == leader {
+		follower = c.nodes[1]
+	}
+	for _, p := range []*proc{follower, leader} {
+		agent, began := c.agentOf(p), time.Now()
+		_, errOut, code := run(t, c.bin, "upgrade", "--data", p.dir, "--binary", later)
+		t.Logf("%s went back within %v: %s", p.name, time.Since(began).Round(time.Millisecond), errOut)
+		for _, want := range []string{"cannot upgrade: the new agent does not stay: exit code 1", "it has format 1, this build knows 2", "the node runs the former binary again (unknown)"} {
+			if code != 1 || !strings.Contains(errOut, want) {
+				t.Errorf("exit %d, and not %q", code, want)
+			}
+		}
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.cmd.Process.Pid)); err != nil || exe != c.bin {
+			t.Errorf("the keeper of %s runs %s, %v", p.name, exe, err)
+		}
+		if c.agentOf(p) == agent {
+			t.Error("it is the same agent, so nothing was tried")
+		}
+		after := c.settledOn("the return of "+p.name, paths)
+		if !slices.Equal(before, after) {
+			t.Fatalf("the children were\n%s\nand are\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+		}
+	}
+	if s, err = c.status(); err != nil {
+		t.Fatal(err)
+	}
+	for path, child := range workers(s) {
+		if child.Restarts != 0 || child.Moves != 0 {
+			t.Errorf("%s: %d restarts, %d moves", path, child.Restarts, child.Moves)
+		}
 	}
 }
 
