@@ -148,7 +148,8 @@ func open(c Config) (*Keeper, error) {
 		return nil, fmt.Errorf("cannot create the run folder: %v", err)
 	}
 	if inherited != nil {
-		return k, k.inherit(inherited)
+		k.inherit(inherited)
+		return k, nil
 	}
 	if k.record, err = leftover.Open(c.run(""), c.BootID, k.log); err != nil {
 		return nil, err

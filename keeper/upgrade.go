@@ -368,7 +368,7 @@ func Inherited() (words []string, ok bool, err error) {
 }
 
 // inherit takes over what the binary before has left.
-func (k *Keeper) inherit(s *state) error {
+func (k *Keeper) inherit(s *state) {
 	k.swept = true
 	live := make(map[int]uint64)
 	k.groups = &cgroups{made: s.Groups}
@@ -400,6 +400,7 @@ func (k *Keeper) inherit(s *state) error {
 	}
 	k.upgrade = s.request()
 	var err error
-	k.record, err = leftover.Reopen(k.cfg.run(""), s.Lock, s.Head, live, k.log)
-	return err
+	if k.record, err = leftover.Reopen(k.cfg.run(""), s.Lock, s.Head, live, k.log); err != nil {
+		k.log.Error("cannot go on with the record of lives", "err", err)
+	}
 }

@@ -92,6 +92,23 @@ func leaked(t *testing.T, pid int) (n int) {
 	return n
 }
 
+// TestRegressionUpgradeOnAFullDisk: a keeper that could not begin the record of lives
+// anew ended, with all children. The marker and the cgroup still tell those.
+func TestRegressionUpgradeOnAFullDisk(t *testing.T) {
+	k := keep(t, t.TempDir(), "children:2")
+	all := k.children(2)
+	if err := os.Mkdir(filepath.Join(k.dir, "run", "lives.new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := copyOfMe(t)
+	if err := keeper.Upgrade(k.dir, path); err != nil {
+		t.Error(err)
+	}
+	k.adopted(all)
+	k.undisturbed(all)
+	k.runsAs(path)
+}
+
 // TestUpgradeWithoutAgent: also a node whose agent crashes in a loop can be upgraded:
 // that may be what it needs.
 func TestUpgradeWithoutAgent(t *testing.T) {
