@@ -50,6 +50,7 @@ var bugs = []bug{
 	{name: "charge-twice", promise: "P3", what: "a crash is charged twice", pkg: "supervisor", test: "TestScripts"},
 	{name: "stopped-starts-again", promise: "P11", what: "a group restart starts what an operator stopped", pkg: "supervisor", test: "TestScripts"},
 	{name: "group-order-ignored", promise: "P4", what: "children do not wait for their elder siblings", pkg: "supervisor", test: "TestScripts"},
+	{name: "stop-order-ignored", promise: "P4", what: "elder siblings stop before the younger ones have", pkg: "supervisor", test: "TestScripts"},
 	{name: "start-before-stop-confirmed", promise: "P4", what: "the next life is ordered while the old one stops", pkg: "supervisor", test: "TestScripts"},
 	{name: "dedupe-off", promise: "P7", what: "an exit of a former life counts for the present one", pkg: "supervisor", test: "TestScripts"},
 	{name: "node-lost-charges", promise: "P10", what: "the loss of a node spends the crash budget", pkg: "supervisor", test: "TestScripts"},
