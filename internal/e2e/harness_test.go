@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -64,6 +65,8 @@ func needBinary(t *testing.T) string {
 // proc is one node process.
 type proc struct {
 	name, dir, ip string
+	bin           string   // empty is that of the cluster
+	env           []string // besides the test's
 	cmd           *exec.Cmd
 	done          chan struct{}
 	log           *os.File
@@ -155,7 +158,8 @@ func (c *cluster) start(p *proc) {
 		c.t.Fatal(err)
 	}
 	p.log = log
-	p.cmd = exec.Command(c.bin, "run", "--data", p.dir, "--log-level", "debug")
+	p.cmd = exec.Command(cmp.Or(p.bin, c.bin), "run", "--data", p.dir, "--log-level", "debug")
+	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Dir = root()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
