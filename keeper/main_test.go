@@ -102,7 +102,7 @@ func agentMain(fd int, words []string) int {
 		what = other
 	}
 	a := &agent{conn: wire.NewConn(fd), dir: words[0], lives: make(map[string]int), end: make(chan int, 1)}
-	defer a.conn.Close()
+	defer a.conn.Shut() // listen may be at it
 	if _, err := os.Stat(filepath.Join(a.dir, "broken")); err == nil && !isOther {
 		what = "fails"
 	}
