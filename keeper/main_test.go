@@ -256,6 +256,7 @@ func keepAs(t *testing.T, program, dir, what string) *kept {
 	t.Helper()
 	k := &kept{T: t, dir: dir, lines: make(chan string, 10_000), ended: make(chan struct{})}
 	k.cmd = exec.Command(program, "keeper", dir, what)
+	k.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else an agent takes a second to end
 	k.cmd.Stderr = &k.err
 	out, err := k.cmd.StdoutPipe()
 	if err == nil {
