@@ -54,6 +54,7 @@ type Node struct {
 	left     chan struct{}
 	leftOnce sync.Once
 	wg       sync.WaitGroup
+	asking   asking
 }
 
 // New opens raft on the store and the cluster port. Nothing is served before
@@ -167,6 +168,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.wg.Go(n.greet)
 	n.roles(ctx)
 	n.handOver()
+	n.asking.end()
 	err := n.raft.Shutdown().Error()
 	closePort()
 	close(n.over)

@@ -184,3 +184,25 @@ func (r *refusals) Handle(_ context.Context, rec slog.Record) error {
 	}
 	return nil
 }
+
+// TestVerifyHangs: as TestHandOverHangs, of a leader that was asked to verify that it
+// leads while its disk hung.
+func TestVerifyHangs(t *testing.T) {
+	for range 8 {
+		inLab(t, func(l *lab) {
+			n := l.leader()
+			gate := make(chan struct{})
+			l.disks["n1"].OnWrite(func(string) error { <-gate; return nil })
+			n.raft.Barrier(0)
+			synctest.Wait() // it is being written
+			ctx, cancel := context.WithTimeout(l.t.Context(), time.Second)
+			defer cancel()
+			go func() { _ = n.Verify(ctx) }()
+			synctest.Wait() // it is waiting to be asked
+			time.AfterFunc(2*n.times.Election, func() { close(gate) })
+			late := time.AfterFunc(time.Minute, func() { panic("Run has not returned a minute after its context ended") })
+			l.ends["n1"]()
+			late.Stop()
+		})
+	}
+}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -33,9 +34,10 @@ func (n *Node) confirm(ctx context.Context, l *leader) error {
 		return nil
 	}
 	for {
-		f := n.raft.VerifyLeader()
 		done := make(chan error, 1)
-		n.wg.Go(func() { done <- f.Error() })
+		if !n.asking.ask(func() { done <- n.raft.VerifyLeader().Error() }) {
+			return n.notLeader()
+		}
 		select {
 		case err := <-done:
 			// The same term before and after: had it led, lost and led again in
@@ -50,6 +52,33 @@ func (n *Node) confirm(ctx context.Context, l *leader) error {
 			return fmt.Errorf("cannot verify the leader: %w", ctx.Err())
 		}
 	}
+}
+
+// asking counts the questions that raft has not answered. It answers all while its
+// loop runs, and none any more once it is shut down: the loop may look at that first.
+type asking struct {
+	mu   sync.Mutex
+	over bool
+	wg   sync.WaitGroup
+}
+
+// ask asks in a goroutine, unless it is too late.
+func (a *asking) ask(question func()) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over {
+		a.wg.Go(question)
+	}
+	return !a.over
+}
+
+// end waits until all questions are answered. A loop that hangs holds up the shutdown
+// just as long.
+func (a *asking) end() {
+	a.mu.Lock()
+	a.over = true
+	a.mu.Unlock()
+	a.wg.Wait()
 }
 
 // followed tells whether a majority of the voters, this node with them, has
