@@ -371,14 +371,11 @@ func judge(t Times, s sign) (reason string, lost bool) {
 
 // due lists what the leader itself must propose now.
 func (l *leader) due() []fsm.Command {
-	l.turn++
-	in := inputs{now: l.now(), signs: l.signs(), turn: l.turn - 1}
+	in := inputs{now: l.now(), signs: l.signs()}
 	var cmds []fsm.Command
 	l.n.rep.m.View(func(v fsm.View) {
 		in.leased, in.overdue = l.leased(v)
-		in.pace = l.brake.pace(lostLately(v, in.now), in.now)
-		cmds = next(l.n.times, v, in)
-		l.brake.moved += in.pace.moves(v, cmds)
+		cmds = l.decider.next(v, in)
 	})
 	if cmd, ok := l.checksum(); ok {
 		cmds = append(cmds, cmd)

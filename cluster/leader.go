@@ -50,14 +50,13 @@ type leader struct {
 	flight  []*proposal // in the entry that commits now
 	commits chan []byte // to the committer, capacity 1
 
-	turn     int                 // how often it looked for what is due
+	decider  Decider
 	contacts map[string]*contact // by node id
 	// vitals is what the steward, another goroutine, may know of contacts.
 	vitals  sync.Map        // node id -> vital
 	ordered map[string]sent // by path: the order last given
 	pinged  time.Time
-	first   uint64 // an index of this term
-	brake   brake
+	first   uint64    // an index of this term
 	summed  time.Time // when this leader last asked for a checksum, or began
 	split   uint64    // the checksum entry that replicas were last seen to differ at
 	// idle is set while nothing the leader could do has changed.
@@ -100,7 +99,7 @@ func (n *Node) lead(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &leader{
-		n: n, ctx: ctx, log: n.raft, term: n.raft.CurrentTerm(),
+		n: n, ctx: ctx, log: n.raft, term: n.raft.CurrentTerm(), decider: *NewDecider(n.times),
 		proposals: make(chan *proposal, maxWaiting), news: make(chan sessionNews, 256),
 		probes: make(chan probed, 16), committed: make(chan outcome, 1), commits: make(chan []byte, 1),
 		proved: make(chan error, 1), contacts: make(map[string]*contact), ordered: make(map[string]sent),
