@@ -12,8 +12,10 @@
 //   - [Diff] lists what an apply would add, remove and change, and which
 //     processes it would restart.
 //   - [Schema] is the JSON Schema 2020-12 of the file, for editors.
+//   - [ParseFaults] and [FormatFaults] read and write a plan of faults, for simulations,
+//     with a table of the same sort: its mistakes are told like those of a tree.
 //
-// All four follow one set of tables (keys.go): a key that is not there is
+// The first four follow one set of tables (keys.go): a key that is not there is
 // refused, and a key that is there is read, written, compared and documented.
 //
 // # The language
