@@ -42,7 +42,7 @@ func newApp(sig *signals) *cli.App {
 	cli.HelpFlag = &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
 	cli.VersionPrinter = func(c *cli.Context) { fmt.Fprintln(c.App.Writer, version) }
 	a := &app{sig: sig}
-	commands := slices.Concat(a.nodeCommands(), a.treeCommands(), a.policyCommands(), a.lookCommands(),
+	commands := slices.Concat(a.nodeCommands(), a.treeCommands(), a.policyCommands(), a.simulateCommands(), a.lookCommands(),
 		a.changeCommands(), a.raftCommands(), a.otherCommands(), moreCommands)
 	prepare(commands)
 	return &cli.App{

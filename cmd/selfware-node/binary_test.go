@@ -72,7 +72,7 @@ func testDir(t *testing.T) string {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"good.yaml": goodTree, "bad.yaml": "name: shop\nchilren: []\n", "foreign/some.file": "x",
-		"shot": "no snapshot", "tok": "sw1-aaaa\n",
+		"plan.yaml": "- {at: 3s, node: n1, down: 5s}\n", "typo.yaml": "- {at: 3s, crahs: shop/store}\n", "shot": "no snapshot", "tok": "sw1-aaaa\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 			t.Fatal(err)
@@ -104,6 +104,11 @@ func TestDone(t *testing.T) {
 		{"token --json --data d", `"token": "sw1-`},
 		{"init --no-run --data d", "d is prepared already: node n1 of cluster c-"},
 		{"init --no-run --data fresh --name n7", "fresh holds its first node, n7."},
+		{"policy explain good.yaml", "everything stops"},
+		{"policy explain - shop/store --json", `"verdict": "escalate"`},
+		{"simulate good.yaml --random 3 --plan", "- {at: "},
+		{"simulate good.yaml --random 3 --json", `"by_fault"`},
+		{"simulate good.yaml --faults plan.yaml --nodes 2", "gaps because of each fault"},
 		{"--help", "apply"},
 		{"", "COMMANDS"},
 		{"apply --help", "--wait"},
@@ -149,6 +154,11 @@ func TestRefused(t *testing.T) {
 		{"recover --data d", 1, "cannot recover d"},
 		{"recover --data none", 1, "cannot recover none"},
 		{"dev bad.yaml", 1, "bad.yaml:2:1: "},
+		{"policy explain bad.yaml", 1, "bad.yaml:2:1: "},
+		{"policy explain good.yaml shop/stor", 1, "it has shop/store"},
+		{"simulate bad.yaml --random 1", 1, "bad.yaml:2:1: "},
+		{"simulate good.yaml --faults typo.yaml", 1, `typo.yaml:1:12: unknown key "crahs" in fault 1; did you mean "crash"?`},
+		{"simulate good.yaml --faults plan.yaml --for 2s", 1, "it comes after the end"},
 
 		// Command lines that cannot be meant.
 		{"stauts", 2, "did you mean status?"},
@@ -175,6 +185,15 @@ func TestRefused(t *testing.T) {
 		{"dev --nodes 0", 2, "at least 1"},
 		{"dev --profile slow", 2, "slow"},
 		{"leave --api 127.0.0.1:1", 2, "NODE is missing"},
+		{"policy", 2, "needs a command"},
+		{"simulate good.yaml", 2, "no faults: give --faults FILE, or --random N"},
+		{"simulate good.yaml --random 0", 2, "cannot draw 0 faults"},
+		{"simulate good.yaml --random 1 --faults plan.yaml", 2, "at once"},
+		{"simulate good.yaml --faults plan.yaml --seed 3", 2, "are of no use without --random"},
+		{"simulate good.yaml --random 1 --nodes 0", 2, "cannot simulate 0 nodes"},
+		{"simulate good.yaml --random 1 --profile slow", 2, "none of lan, fast, wan"},
+		{"simulate good.yaml --random 1 --delays bad", 2, "worst or typical"},
+		{"simulate good.yaml --random 1 --label n9:a=b", 2, "there are the nodes n1, n2, n3"},
 		{"completion tcsh", 2, "bash, zsh or fish"},
 	}
 	for _, tt := range tests {

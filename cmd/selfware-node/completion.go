@@ -191,13 +191,15 @@ func (k *completer) values(f cli.Flag) []string {
 	switch f.Names()[0] {
 	case "profile":
 		return []string{"fast", "lan", "wan"}
+	case "delays":
+		return []string{"typical", "worst"}
 	case "stream":
 		return []string{"both", "stderr", "stdout"}
 	case "log-level":
 		return []string{"debug", "error", "info", "warn"}
 	case "to", "node":
 		return k.nodes()
-	case "data", "token-file":
+	case "data", "token-file", "file", "faults", "log", "policy":
 		return []string{":files"}
 	}
 	return nil

@@ -1,0 +1,206 @@
+package simulate
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/selfware/selfware/cluster"
+	"github.com/selfware/selfware/spec"
+	"github.com/selfware/selfware/supervisor"
+)
+
+const pairTree = `
+name: shop
+restart_policy: {max_restarts: 3, max_seconds: 60, backoff: {fixed: 200ms}}
+children:
+  - {id: store, run: store, exclusive: true}
+  - {id: api, run: api, move_after: 2}
+`
+
+func run(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, cfg Config) Report {
+	t.Helper()
+	r, err := Run(cfg)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return r
+}
+
+// longest is the longest gap of a child.
+func longest(r Report, path string) time.Duration {
+	for _, s := range r.Children {
+		if s.Path == path {
+			return s.Max
+		}
+	}
+	return -1
+}
+
+// nodeOf is where a child is first.
+func nodeOf(r Report, path string) string {
+	for _, l := range r.Lives {
+		if l.Path == path {
+			return l.Node
+		}
+	}
+	return ""
+}
+
+// TestGapsAsProved: with the worst delays, the gap of each fault is at most what
+// cluster.GapsOf proves, and not far below: the two know of each other only the times.
+func TestGapsAsProved(t *testing.T) {
+	for _, profile := range []string{"lan", "fast", "wan"} {
+		cfg := Config{Tree: parse(t, pairTree), Nodes: 5, Profile: profile, For: 5 * time.Minute}
+		calm := run(t, cfg)
+		for _, tt := range []struct {
+			path      string
+			exclusive bool
+			fault     cluster.Fault
+			plan      spec.Fault
+		}{
+			{"shop/store", true, cluster.NodeLost, spec.Fault{Node: "other"}},
+			{"shop/api", false, cluster.NodeLost, spec.Fault{Node: "other"}},
+			{"shop/store", true, cluster.LeaderLost, spec.Fault{Leader: spec.LeaderDown}},
+			{"shop/api", false, cluster.LeaderLost, spec.Fault{Leader: spec.LeaderDown}},
+			{"shop/store", true, cluster.Partition, spec.Fault{Partition: []string{"n1"}}},
+			{"shop/api", false, cluster.Partition, spec.Fault{Partition: []string{"n1"}}},
+		} {
+			// The child is to be on the node that is struck: the leader, or another one.
+			at := "n1"
+			if tt.plan.Node != "" {
+				at, tt.plan.Node = "n2", "n2"
+			}
+			tree := parse(t, strings.ReplaceAll(pairTree, "run: "+strings.TrimPrefix(tt.path, "shop/"), "nodes: ["+at+"], run: x"))
+			tt.plan.At = 10*time.Second + 37*time.Millisecond
+			cfg.Tree, cfg.Faults = tree, []spec.Fault{tt.plan}
+			r := run(t, cfg)
+			if nodeOf(r, tt.path) != at {
+				t.Fatalf("%s is on %s", tt.path, nodeOf(r, tt.path))
+			}
+			gaps, err := cluster.GapsOf(profile, tt.exclusive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(gaps, func(g cluster.Gap) bool { return g.Fault == tt.fault })
+			most, got := gaps[i].Length(), max(0, longest(r, tt.path))
+			if got > most || got < most*7/10 {
+				t.Errorf("%s, %s, %s: a gap of %v, proved is at most %v", profile, tt.path, tt.fault, got, most)
+			}
+		}
+		for _, s := range calm.Children {
+			if s.Count != 0 || s.Phase != supervisor.PhaseRunning {
+				t.Errorf("%s, without a fault: %+v", profile, s)
+			}
+		}
+	}
+}
+
+// TestGivesUp: a child that crashes more often than its budget takes the tree down.
+func TestGivesUp(t *testing.T) {
+	r := run(t, Config{Tree: parse(t, pairTree), Nodes: 3, For: time.Minute, Faults: []spec.Fault{{At: time.Second, Crash: "shop/api", Times: 4}}})
+	var verdicts []string
+	for _, e := range r.Events {
+		if e.Path == "shop/api" && !slices.Contains([]string{"start", "place", "up", "stopped"}, string(e.Verdict)) {
+			verdicts = append(verdicts, string(e.Verdict))
+		}
+	}
+	if got := strings.Join(verdicts, " "); got != "restart move restart escalate" {
+		t.Errorf("it does: %s", got)
+	}
+	for _, s := range r.Children {
+		if s.Phase != supervisor.PhaseFailed || s.Open != 1 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestDrain: a drained node is left, and taken again when it is over.
+func TestDrain(t *testing.T) {
+	cfg := Config{Tree: parse(t, pairTree), Nodes: 2, For: time.Minute}
+	from := nodeOf(run(t, cfg), "shop/api")
+	cfg.Faults = []spec.Fault{{At: 10 * time.Second, Drain: from, For: 10 * time.Second}}
+	r := run(t, cfg)
+	for _, l := range r.Lives {
+		if l.Path == "shop/api" && (l.Node == from) != (l.From < 10*time.Second) {
+			t.Errorf("%+v", l)
+		}
+	}
+	if len(r.ByFault) != 1 || r.ByFault[0].Count == 0 {
+		t.Errorf("%+v", r.ByFault)
+	}
+}
+
+// TestRandom: whatever goes wrong, gaps and lives fill a child's time without a rest,
+// no exclusive child runs twice, and the same plan gives the same report, also when it
+// was written and read.
+func TestRandom(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cfg := Config{
+			Tree: drawTree(rt), Nodes: rapid.IntRange(1, 6).Draw(rt, "nodes"), For: 2 * time.Minute,
+			Typical: rapid.Bool().Draw(rt, "typical"), Profile: rapid.SampledFrom([]string{"lan", "fast", "wan"}).Draw(rt, "profile"),
+		}
+		cfg.Faults = Draw(cfg, rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(0, 12).Draw(rt, "faults"))
+		r := run(rt, cfg)
+		for _, s := range r.Children {
+			booked(rt, r, s)
+			if cfg.Tree.Exclusive && s.Twice > 0 {
+				rt.Fatalf("%s is exclusive and ran twice for %v", s.Path, s.Twice)
+			}
+		}
+		plan, err := spec.ParseFaults("plan", spec.FormatFaults(cfg.Faults), NodeNames(cfg.Nodes), Workers(cfg.Tree))
+		if err != nil && len(cfg.Faults) > 0 {
+			rt.Fatalf("%v", err)
+		}
+		if cfg.Faults = plan; !reflect.DeepEqual(run(rt, cfg).Events, r.Events) {
+			rt.Fatalf("the same plan gives another report")
+		}
+	})
+}
+
+// booked recounts from the lives for how long a child did not run.
+func booked(rt *rapid.T, r Report, s Summary) {
+	var lives []Life
+	for _, l := range r.Lives {
+		if l.Path == s.Path {
+			lives = append(lives, l)
+		}
+	}
+	if len(lives) == 0 {
+		return
+	}
+	slices.SortFunc(lives, func(a, b Life) int { return cmp.Compare(a.From, b.From) })
+	down, until := time.Duration(0), lives[0].From
+	for _, l := range lives {
+		down += max(0, l.From-until)
+		until = max(until, l.To)
+	}
+	if down += r.For - until; down != s.Total {
+		rt.Fatalf("%s: the gaps make %v, and without a process it was %v: %+v", s.Path, s.Total, down, lives)
+	}
+}
+
+func TestConfigRefused(t *testing.T) {
+	good := Config{Tree: parse(t, pairTree), Nodes: 3, For: time.Minute}
+	for want, spoil := range map[string]func(*Config){
+		"0 nodes":          func(c *Config) { c.Nodes = 0 },
+		"more than 0":      func(c *Config) { c.For = 0 },
+		"lan, fast, wan":   func(c *Config) { c.Profile = "slow" },
+		"after the end":    func(c *Config) { c.Faults = []spec.Fault{{At: time.Hour, Node: "n1"}} },
+		"without a worker": func(c *Config) { c.Tree.Children = nil },
+	} {
+		cfg := good
+		spoil(&cfg)
+		if _, err := Run(cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
