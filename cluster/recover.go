@@ -69,35 +69,45 @@ func Replay(store *raftstore.Store) (*fsm.Machine, error) {
 // snapshot is of a later one.
 func ReplayTo(store *raftstore.Store, upTo uint64) (*fsm.Machine, error) {
 	m := fsm.New()
+	return m, ReadLog(store, m, upTo, func(index uint64, data []byte) error {
+		_, err := m.Apply(index, data)
+		return err
+	})
+}
+
+// ReadLog restores the last snapshot of a store into m, and then hands out every entry
+// after it that carries commands, up to upTo. It changes nothing of the store, and fails
+// if the snapshot is of a later entry.
+func ReadLog(store *raftstore.Store, m *fsm.Machine, upTo uint64, each func(index uint64, data []byte) error) error {
 	from, err := loadLatest(store, m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if from > upTo {
-		return nil, fmt.Errorf("cannot go back to index %d: the last snapshot is of %d", upTo, from)
+		return fmt.Errorf("cannot go back to index %d: the last snapshot is of %d", upTo, from)
 	}
 	last, err := store.LastIndex()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the log: %w", err)
+		return fmt.Errorf("cannot read the log: %w", err)
 	}
 	last = min(last, upTo)
 	first, err := store.FirstIndex()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the log: %w", err)
+		return fmt.Errorf("cannot read the log: %w", err)
 	}
 	for i := max(first, from+1); i <= last && i > 0; i++ {
 		var l raft.Log
 		if err := store.GetLog(i, &l); err != nil {
-			return nil, fmt.Errorf("cannot read log entry %d: %w", i, err)
+			return fmt.Errorf("cannot read log entry %d: %w", i, err)
 		}
 		if l.Type != raft.LogCommand {
 			continue
 		}
-		if _, err := m.Apply(l.Index, l.Data); err != nil {
-			return nil, err
+		if err := each(l.Index, l.Data); err != nil {
+			return err
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func loadLatest(store *raftstore.Store, m *fsm.Machine) (index uint64, err error) {

@@ -57,6 +57,9 @@ type bolt struct {
 	at tail
 }
 
+// ErrInUse: a node has the store open.
+var ErrInUse = errors.New("is in use by another process")
+
 // openBolt opens the file after it has verified all of it.
 func openBolt(dir string, readOnly bool) (*bolt, contentsOf, error) {
 	path := filepath.Join(dir, fileName)
@@ -79,7 +82,7 @@ func openBolt(dir string, readOnly bool) (*bolt, contentsOf, error) {
 	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, has, fmt.Errorf("data dir %s is in use by another process", dir)
+		return nil, has, fmt.Errorf("data dir %s %w", dir, ErrInUse)
 	case errors.Is(err, errDamaged):
 		return nil, has, fmt.Errorf("cannot use the raft log in %s: %w; move the directory away and join as a new node", dir, err)
 	case readOnly:
