@@ -43,7 +43,7 @@ func newApp(sig *signals) *cli.App {
 	cli.VersionPrinter = func(c *cli.Context) { fmt.Fprintln(c.App.Writer, version) }
 	a := &app{sig: sig}
 	commands := slices.Concat(a.nodeCommands(), a.treeCommands(), a.policyCommands(), a.simulateCommands(), a.lookCommands(),
-		a.changeCommands(), a.raftCommands(), a.otherCommands(), moreCommands)
+		a.changeCommands(), a.raftCommands(), a.replayCommands(), a.otherCommands(), moreCommands)
 	prepare(commands)
 	return &cli.App{
 		Name: "selfware-node", HelpName: "selfware-node",

@@ -14,7 +14,7 @@
 //
 // Subpackages: show prints what the API tells, knock asks at a cluster's door
 // before a data dir is written, dev runs several nodes as processes, recovery
-// reads data dirs of stopped nodes.
+// and replay read data dirs of stopped nodes.
 //
 // # Faults
 //

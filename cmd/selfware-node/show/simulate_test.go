@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/selfware/selfware/cmd/selfware-node/replay"
 	"github.com/selfware/selfware/simulate"
 	"github.com/selfware/selfware/spec"
 	"github.com/selfware/selfware/supervisor"
@@ -95,4 +96,21 @@ func TestSimulation(t *testing.T) {
 		Simulation(&b, r, Style{})
 		compareGolden(t, map[bool]string{false: "simulation", true: "simulation-typical"}[typical], b.String())
 	}
+}
+
+func TestReplayShown(t *testing.T) {
+	line := func(mark replay.Mark, index uint64, v supervisor.Verdict, path, text string) replay.Line {
+		return replay.Line{Mark: mark, Index: index, Time: time.Duration(index) * time.Second, Verdict: v, Path: path, Node: "n1", Sentence: text}
+	}
+	var b bytes.Buffer
+	Replay(&b, replay.Report{Snapshot: 4, Last: 9, Entries: 3, Lines: []replay.Line{
+		line("", 5, "", "", "node n1 joined"), line("", 9, "restart", "shop/api", "shop/api failed"),
+	}}, Style{})
+	Replay(&b, replay.Report{Last: 9, Entries: 1}, Style{})
+	Replay(&b, replay.Report{Last: 9, Entries: 3, Tree: "shop"}, Style{})
+	Replay(&b, replay.Report{Last: 9, Entries: 3, Tree: "shop", Lines: []replay.Line{
+		line("", 5, "up", "shop/api", "shop/api runs"), line(replay.Was, 7, "restart", "shop/api", "it restarts"),
+		line(replay.Would, 7, "escalate", "shop/api", "it gives up"), line(replay.Beyond, 9, "up", "shop/api", "it runs"),
+	}, Departures: []replay.Departure{{Path: "shop/api", Index: 7}}}, Style{})
+	compareGolden(t, "replay", b.String())
 }
