@@ -86,6 +86,29 @@
 // node whose agent is known to be gone holds nothing back. An Edit that lowers a
 // budget reaches a node that is cut off when it is back.
 //
+// # In one process
+//
+// New, Builder, Supervisor and Handle supervise goroutines with the same Tree: what a
+// component does becomes a ChildEvent, Step decides, and the orders say which goroutine
+// begins or ends. They are in the files named local*.go, the only ones of this package
+// that know goroutines, channels and clocks; the core does not know them, and lint
+// holds it to that. One goroutine owns the tree, each life has one of its own. All
+// children are on one node (LocalNode), the log index counts inputs, and cluster time
+// is the time since Start.
+//
+//   - At most one goroutine per child runs its component, whatever happens: there is
+//     no way to kill one, so a component that ignores its context for longer than its
+//     grace is reported (EventStuck) and told to the tree as killed. Its siblings go
+//     on; its own next life begins when it has returned, and not before.
+//   - A panic, and a runtime.Goexit, are crashes of that child. The log has the stack.
+//   - A child that is late with its heartbeat, or that somebody says has crashed or
+//     exited (Handle.Send), is told to stop, and has ended for that reason once it has
+//     returned.
+//   - What the tree orders at once is carried out stops first, last child first, then
+//     starts, first child first.
+//   - Handle.Wait returns when every component has. Nothing outlives it.
+//   - The log channel never holds the supervisor up; what is dropped is counted.
+//
 // # Guarantees
 //
 //   - One decision on what becomes of a child per stamp (the end of its old life
@@ -131,5 +154,7 @@
 //
 // testdata holds the specification as scripts. Properties run random trees and
 // inputs against a naive reference and compare every restored copy. Package internal/otp
-// compares with OTP's supervisor.erl itself; docs/otp.md lists where we differ.
+// compares with OTP's supervisor.erl itself; docs/otp.md lists where we differ. Random
+// trees of components with random manners run in bubbles of testing/synctest, beside a
+// second tree that says what was ordered; docs/library.md compares with suture.
 package supervisor
