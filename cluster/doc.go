@@ -142,7 +142,8 @@
 // one that knows less. The replicated state keeps the numbers of the starts for good.
 //
 // The limits. A disk put back behind a start is found by every node whose state names
-// that start - one that restarts itself names it once it has applied the log again -
+// that start - one that restarts itself names it once it has applied the log again, and
+// what it has accepted by then stays -
 // until it has been started so often that its number is beyond the last one. One put
 // back within its last start is found by those that have seen more of its log or term
 // in this life of theirs: by the leader it last had a session with, up to its last

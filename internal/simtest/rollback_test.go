@@ -138,7 +138,8 @@ func between(text, before, after string) (string, bool) {
 }
 
 const (
-	refusedLately = 5 * time.Second
+	// refusedLately is longer than an agent waits that was refused in its session.
+	refusedLately = 15 * time.Second
 	// operatorTime is how long a node is refused until somebody has read the log, where
 	// it says that the node must join anew with an empty data dir.
 	operatorTime = 10 * time.Second
@@ -156,7 +157,7 @@ func (s *sim) operate() {
 		case !refused:
 		case m.newest == 0:
 			s.failf("%s is refused for a disk that is older than it was, and it never was newer", m.name)
-		case waited > operatorTime:
+		case waited >= operatorTime:
 			s.notef("the operator gives %s an empty disk", m.name)
 			s.bit("rollback refused")
 			m.crash()
