@@ -80,11 +80,12 @@ type Delays struct {
 func DelaysOf(p gossip.Profile, typical bool) Delays {
 	t, g, trip := TimesOf(p), gossip.Timing(p), roundTrip(p)
 	if typical {
-		// A probe finds the node at the middle of its round; of three voters the first
-		// to miss the leader does so after 4/3 of the least time.
+		// A probe finds the node at the middle of its round. Raft looks for its leader one
+		// to two Heartbeats after it last did, and misses it if it has heard nothing for
+		// one: of two voters that look, the first does after two or so.
 		found := g.ProbeInterval*time.Duration(3+2*g.SuspicionMult)/2 + g.Confirm
 		return Delays{
-			Detect: min(found, g.Detect), Trip: trip / 10, Election: t.Heartbeat*4/3 + 2*trip/10,
+			Detect: min(found, g.Detect), Trip: trip / 10, Election: 2*t.Heartbeat + 2*trip/10,
 			Asked: t.Renew / 2, Heard: -t.Renew / 2, Dial: trip / 5,
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Limits of Explain.
 const (
 	// MaxSchedules is how many children Explain takes at once.
-	MaxSchedules = 1000
+	MaxSchedules = 200
 	// maxCrashes ends a schedule that neither gives up nor repeats itself.
 	maxCrashes = 5000
 )

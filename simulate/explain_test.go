@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,21 @@ func TestExplainUnknown(t *testing.T) {
 	_, err := Explain(parse(t, twoLevels), "shop/wep")
 	if err == nil || !strings.Contains(err.Error(), "shop/web/api") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestSchedulesAreBounded(t *testing.T) {
+	tree := parse(t, twoLevels)
+	for i := range MaxSchedules {
+		tree.Children = append(tree.Children, supervisor.ChildSpec{
+			ID: fmt.Sprint("more-", i), RestartType: supervisor.Temporary, Program: &supervisor.Program{Argv: []string{"x"}},
+		})
+	}
+	if _, err := Explain(tree, ""); err == nil || !strings.Contains(err.Error(), "give the path of a part of the tree") {
+		t.Errorf("got %v", err)
+	}
+	if all, err := Explain(tree, "shop/web"); err != nil || len(all) != 2 {
+		t.Errorf("of a part: %d, %v", len(all), err)
 	}
 }
 

@@ -195,14 +195,16 @@ func (h *host) acknowledge(n, boot int) {
 	}
 }
 
-// strike crashes the children here that a fault means.
-func (h *host) strike(i int, f spec.Fault) {
+// strike crashes the children here that a fault means, and says how many.
+func (h *host) strike(i int, f spec.Fault) (hit int) {
 	for _, path := range slices.Sorted(maps.Keys(h.procs)) {
 		if f.Hits(path) {
 			h.w.crashes[path] = &crashes{fault: i, left: f.Times, every: f.Every}
 			h.crash(h.procs[path])
+			hit++
 		}
 	}
+	return hit
 }
 
 // crashes are what a fault has yet in store for a child.

@@ -104,6 +104,36 @@ func TestGapsAsProved(t *testing.T) {
 	}
 }
 
+// TestGapsAsMeasured: what bench measured on real processes (rows c and g of
+// docs/benchmarks.md) is what is simulated: the median with typical delays, within 5 in
+// 100, and the worst one at most what it is with the worst.
+func TestGapsAsMeasured(t *testing.T) {
+	for _, tt := range []struct {
+		profile, node, path string
+		median, worst       time.Duration
+	}{
+		{"lan", "n2", "shop/api", 2929 * time.Millisecond, 2956 * time.Millisecond},
+		{"lan", "n1", "shop/api", 2947 * time.Millisecond, 3174 * time.Millisecond},
+		{"fast", "n2", "shop/api", 913 * time.Millisecond, 1100 * time.Millisecond},
+		{"fast", "n1", "shop/api", 1089 * time.Millisecond, 1263 * time.Millisecond},
+		{"lan", "n2", "shop/store", 5041 * time.Millisecond, 5081 * time.Millisecond},
+		{"lan", "n1", "shop/store", 6083 * time.Millisecond, 6813 * time.Millisecond},
+		{"fast", "n2", "shop/store", 1843 * time.Millisecond, 1863 * time.Millisecond},
+		{"fast", "n1", "shop/store", 2207 * time.Millisecond, 2399 * time.Millisecond},
+	} {
+		cfg := Config{
+			Tree: parse(t, strings.ReplaceAll(pairTree, "run:", "nodes: ["+tt.node+"], run:")), Nodes: 3, Profile: tt.profile,
+			For: time.Minute, Faults: []spec.Fault{{At: 20*time.Second + 30*time.Millisecond, Node: tt.node}},
+		}
+		worst := longest(run(t, cfg), tt.path)
+		cfg.Typical = true
+		typical := longest(run(t, cfg), tt.path)
+		if d := (typical - tt.median).Abs(); d > tt.median/20 || worst < tt.worst {
+			t.Errorf("%s, %s, %s: typical %v (measured %v), worst %v (measured %v)", tt.profile, tt.node, tt.path, typical, tt.median, worst, tt.worst)
+		}
+	}
+}
+
 // TestGivesUp: a child that crashes more often than its budget takes the tree down.
 func TestGivesUp(t *testing.T) {
 	r := run(t, Config{Tree: parse(t, pairTree), Nodes: 3, For: time.Minute, Faults: []spec.Fault{{At: time.Second, Crash: "shop/api", Times: 4}}})
@@ -188,11 +218,43 @@ func booked(rt *rapid.T, r Report, s Summary) {
 	}
 }
 
+// TestNobodyIsMeant: a fault that hits nobody says so.
+func TestNobodyIsMeant(t *testing.T) {
+	r := run(t, Config{Tree: parse(t, pairTree), Nodes: 3, For: time.Minute, Faults: []spec.Fault{
+		{At: 0, Crash: "shop/api", Times: 1}, {At: time.Second, Partition: []string{"n1", "n2"}, For: 10 * time.Second},
+		{At: 2 * time.Second, Node: "n1"}, {At: 2 * time.Second, Node: "n2"}, {At: 30 * time.Second, Leader: spec.LeaderDown}, {At: 31 * time.Second, Drain: "n3"},
+	}})
+	var said []string
+	for _, e := range r.Events {
+		if strings.Contains(e.Text, "nothing happens") || strings.Contains(e.Text, "nothing is drained") {
+			said = append(said, e.Text)
+		}
+	}
+	want := []string{"no such child runs: nothing happens", "nobody leads: nothing happens", "nobody leads: nothing is drained"}
+	if !slices.Equal(said, want) {
+		t.Errorf("said %q", said)
+	}
+}
+
+// TestLabels: placement looks at the labels of nodes, and says why a child waits.
+func TestLabels(t *testing.T) {
+	cfg := Config{Tree: parse(t, "name: t\nchildren: [{id: db, run: x, needs: {disk: ssd}}]"), Nodes: 3, For: time.Minute}
+	if s := run(t, cfg).Children[0]; s.Phase != supervisor.PhasePending || !strings.Contains(s.Why, "needs disk=ssd") {
+		t.Errorf("without a label: %+v", s)
+	}
+	cfg.Labels = map[string]map[string]string{"n2": {"disk": "ssd"}}
+	if s := run(t, cfg).Children[0]; s.Node != "n2" || s.Why != "" {
+		t.Errorf("with a label: %+v", s)
+	}
+}
+
 func TestConfigRefused(t *testing.T) {
 	good := Config{Tree: parse(t, pairTree), Nodes: 3, For: time.Minute}
 	for want, spoil := range map[string]func(*Config){
 		"0 nodes":          func(c *Config) { c.Nodes = 0 },
+		"101 nodes":        func(c *Config) { c.Nodes = MaxNodes + 1 },
 		"more than 0":      func(c *Config) { c.For = 0 },
+		"at most 24h":      func(c *Config) { c.For = MaxFor + 1 },
 		"lan, fast, wan":   func(c *Config) { c.Profile = "slow" },
 		"after the end":    func(c *Config) { c.Faults = []spec.Fault{{At: time.Hour, Node: "n1"}} },
 		"without a worker": func(c *Config) { c.Tree.Children = nil },
@@ -202,5 +264,19 @@ func TestConfigRefused(t *testing.T) {
 		if _, err := Run(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// TestEventsAreBounded: a tree that fails and starts again all day long tells so much
+// and no more.
+func TestEventsAreBounded(t *testing.T) {
+	r := run(t, Config{Tree: parse(t, `
+name: shop
+restart_policy: {max_restarts: 0}
+on_exhausted: {retry_after: 1s}
+children: [{id: a, run: x}, {id: b, run: x}, {id: c, run: x}]
+`), Nodes: 1, For: 6 * time.Hour, Faults: []spec.Fault{{At: time.Second, Crash: "shop/a", Times: 10_000}}})
+	if len(r.Events) != MaxEvents || r.Untold == 0 {
+		t.Errorf("%d events are told, %d are not", len(r.Events), r.Untold)
 	}
 }

@@ -207,8 +207,12 @@ func (w *world) strike(i int, f spec.Fault) {
 	case f.Partition != nil:
 		w.cut(i, f)
 	default:
+		hit := 0
 		for _, h := range w.hosts {
-			h.strike(i, f)
+			hit += h.strike(i, f)
+		}
+		if hit == 0 {
+			w.say(Event{Kind: KindFault, Fault: i + 1, Text: "no such child runs: nothing happens"})
 		}
 	}
 }

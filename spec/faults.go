@@ -198,6 +198,9 @@ func (known names) check(r *reader, n *node, f Fault) {
 				r.fail(at.value, "", "partition names %s twice", name)
 			}
 		}
+		if len(f.Partition) >= len(known.nodes) {
+			r.fail(at.value, "leave out those of one side", "partition names every node, so that none is cut off from another")
+		}
 	case f.Leader == "":
 		known.checkNode(r, at.value, f.Node+f.Drain)
 	}

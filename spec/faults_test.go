@@ -54,6 +54,7 @@ func TestFaultMistakes(t *testing.T) {
 		"- {at: 3s, crash: shop/store, down: 1s}": `"down" in fault 1 belongs to node, not to crash`,
 		"- {at: 3s, node: n9}":                    `p:1:18: fault 1 means the node "n9", which there is not; there are n1, n2, n3`,
 		"- {at: 3s, partition: [n1, n1]}":         "p:1:23: partition names n1 twice",
+		"- {at: 3s, partition: [n3, n1, n2]}":     "p:1:23: partition names every node, so that none is cut off",
 		"- {at: 3s, partition: [n1, n7]}":         `means the node "n7"`,
 		"- {at: 3s, leader: up}":                  "p:1:20: leader must be one of down",
 		"- {at: 3s, crash: shop/web/apj}":         `p:1:19: fault 1: no worker of the tree is meant by "shop/web/apj"; did you mean "shop/web/api"?`,
@@ -66,6 +67,32 @@ func TestFaultMistakes(t *testing.T) {
 			t.Errorf("%q: got %v\nwant %s", plan, err, want)
 		}
 	}
+}
+
+func TestFaultsAreBounded(t *testing.T) {
+	plan := strings.Repeat("- {at: 1s, node: n1}\n", MaxFaults)
+	if faults, err := ParseFaults("p", []byte(plan), faultNodes, faultPaths); err != nil || len(faults) != MaxFaults {
+		t.Errorf("%d, %v", len(faults), err)
+	}
+	if _, err := ParseFaults("p", []byte(plan+"- {at: 1s, node: n1}"), faultNodes, faultPaths); err == nil || !strings.Contains(err.Error(), "at most 10000 faults") {
+		t.Errorf("one more: %v", err)
+	}
+}
+
+// FuzzFaults looks for panics, and for plans that are read otherwise once written.
+func FuzzFaults(f *testing.F) {
+	f.Add("- {at: 1s, node: n1, down: 3s}\n- {at: 2s, crash: shop/**, times: 3, every: 100ms}")
+	f.Add("- {at: 1m, partition: n3, for: 1h}\n- &x {at: 5s, leader: down}\n- *x")
+	f.Fuzz(func(t *testing.T, plan string) {
+		faults, err := ParseFaults("p", []byte(plan), faultNodes, faultPaths)
+		if err != nil || len(faults) == 0 {
+			return
+		}
+		again, err := ParseFaults("p", FormatFaults(faults), faultNodes, faultPaths)
+		if err != nil || !reflect.DeepEqual(again, faults) {
+			t.Fatalf("%q is read as %v, and that as %v (%v)", plan, faults, again, err)
+		}
+	})
 }
 
 func TestHits(t *testing.T) {
