@@ -17,7 +17,7 @@ var below = []string{
 // and agent and cluster know each other only through link.
 var layers = map[string][]string{
 	"supervisor":         {},
-	"supervisor/health":  {"supervisor"},
+	"supervisor/health":  {},
 	"supervisor/breaker": {},
 	"placement":          {"supervisor"},
 	"spec":               {"supervisor"},
@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"keeper/wire":        {},
 	"keeper/leftover":    {},
 	"keeper":             {"keeper/wire", "keeper/leftover"},
-	"runner":             {"keeper/wire", "keeper/leftover"},
+	"runner":             {"keeper/wire", "keeper/leftover", "supervisor/health"},
 	"gossip":             {},
 	"fsm":                {"supervisor", "supervisor/breaker", "link"},
 	"agent":              {"supervisor", "supervisor/health", "link", "runner", "fence"},
