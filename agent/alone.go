@@ -51,7 +51,7 @@ func planAlone(c *child, now time.Time) (acts []action, wake time.Time) {
 		}
 	}
 	l := c.life(o.epoch)
-	if l == nil || !l.pending || l.disowned || l.stopping || o.local.Transient && l.normal() {
+	if l == nil || !l.pending || l.disowned || l.stopping || l.exit.Fatal || o.local.Transient && l.normal() {
 		return nil, wake
 	}
 	if l.told && !o.local.Sure(l.alone.count) {

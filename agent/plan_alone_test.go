@@ -43,6 +43,7 @@ func TestPlanAlone(t *testing.T) {
 		{"not ordered", child{lives: []life{dead}}, "", time.Time{}},
 		{"replaced", child{orders: []order{ordered[0], {epoch: 2, local: budget}}, lives: []life{dead}}, "", time.Time{}},
 		{"another ends first", child{orders: []order{{epoch: 2, local: budget}}, lives: []life{{epoch: 1, phase: up}, {epoch: 2, phase: ended, pending: true}}}, "", time.Time{}},
+		{"a fatal end", child{orders: ordered, lives: but(dead, func(l *life) { l.exit.Fatal = true })}, "", time.Time{}},
 		{"a normal end", child{orders: ordered, lives: but(dead, func(l *life) { l.exit = normal })}, "start again 0.1: no leader answers its end", time.Time{}},
 		{"a normal end of a transient", child{orders: []order{{epoch: 1, local: &transient, since: ago(100)}}, lives: but(dead, func(l *life) { l.exit = normal })}, "", time.Time{}},
 	} {

@@ -114,7 +114,8 @@
 //   - One decision on what becomes of a child per stamp (the end of its old life
 //     or its escalation may be told beside it); epochs only grow (P1).
 //   - No window is exceeded: the charge that would do so escalates (P3, P10), what
-//     nodes do alone included.
+//     nodes do alone included. Nothing else escalates, but a failure that its node
+//     found to be fatal, which charges nothing.
 //   - One event leads to at most one decision (P7): repeats are ErrStale.
 //   - What an operator stopped stays stopped (P11), group restarts included.
 //   - No exclusive life is followed by another before it is known to be over (P13).

@@ -56,8 +56,9 @@ func (t *Tree) onStarted(n *node, ev ChildEvent) error {
 	return nil
 }
 
-// onEnd is the ladder of a failure. Ordered: no failure. Restart type says
-// finished: finish. Otherwise the window decides (fail).
+// onEnd is the ladder of a failure. Ordered: no failure. Fatal: the supervisor gives
+// up, whatever the restart type. Restart type says finished: finish. Otherwise the
+// window decides (fail).
 func (t *Tree) onEnd(n *node, ev ChildEvent) {
 	l := n.life
 	n.remember(l)
@@ -71,6 +72,11 @@ func (t *Tree) onEnd(n *node, ev ChildEvent) {
 		cause.Kind = CauseExit
 	}
 	switch {
+	case ev.Fatal:
+		l.Phase = PhasePending // over, and decided on without its window
+		t.become(n, l)
+		cause.Kind = CauseFatal
+		t.giveUp(n, cause, t.prune(n))
 	case n.spec.RestartType == Transient && normal, n.spec.RestartType == Temporary && normal:
 		t.rest(n, PhaseFinished)
 		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s); %s children are then finished",

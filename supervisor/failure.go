@@ -243,20 +243,24 @@ func (t *Tree) restartSupervisor(s *node, r renewal, cause Cause) {
 	}
 }
 
-// giveUp: n is over budget, so its supervisor stops its children and fails as a
-// child of its own parent. A supervisor that is over budget ends with reason
+// giveUp: n is over budget, or its failure is fatal, so its supervisor stops its
+// children and fails as a child of its own parent. A supervisor that is over budget ends with reason
 // shutdown, which is a normal end: only a permanent one is restarted (OTP).
 func (t *Tree) giveUp(n *node, cause Cause, before Budget) {
 	s := n.parent
+	why, said := fmt.Sprintf("its budget is spent (%v)", before), "spent its budget"
+	if cause.Kind == CauseFatal {
+		why, said = "that is fatal", "failed for good"
+	}
 	t.record(n, Decision{
 		Stamp: t.at, Path: n.path, Verdict: VerdictEscalate, Epoch: n.life.Epoch, Node: n.life.Node,
 		Cause: cause, Before: before, After: before,
-		Sentence: fmt.Sprintf("%s failed (%s) and its budget is spent (%v): %s gives up", n.path, cause.Detail, before, s.path),
+		Sentence: fmt.Sprintf("%s failed (%s) and %s: %s gives up", n.path, cause.Detail, why, s.path),
 	})
 	if n.worker() {
 		t.rest(n, PhaseFailed)
 	}
-	up := Cause{Kind: CauseEscalation, Path: n.path, Detail: fmt.Sprintf("%s spent its budget: %s", n.path, cause.Detail)}
+	up := Cause{Kind: CauseEscalation, Path: n.path, Detail: fmt.Sprintf("%s %s: %s", n.path, said, cause.Detail)}
 	switch {
 	case s.parent == nil:
 		t.failTree(up)

@@ -96,6 +96,8 @@ type ChildEvent struct {
 	// Ordered, of an end: its node had been told to stop the life, or never had it, and
 	// so does not restart it alone.
 	Ordered bool `json:"ordered,omitempty"`
+	// Fatal, of an end: a restart would not help, so the supervisor gives up at once.
+	Fatal bool `json:"fatal,omitempty"`
 	// Restarts is how often the node had restarted this life alone by then.
 	Restarts int `json:"restarts,omitempty"`
 	// Ages of the restarts within the window, when the event was sent; oldest first.

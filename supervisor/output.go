@@ -14,7 +14,7 @@ const (
 	VerdictUp       Verdict = "up"       // a start is confirmed
 	VerdictRestart  Verdict = "restart"  // a new life, same node preferred
 	VerdictMove     Verdict = "move"     // a new life, on another node
-	VerdictEscalate Verdict = "escalate" // over budget: the parent decides
+	VerdictEscalate Verdict = "escalate" // over budget, or fatal: the parent decides
 	VerdictFinish   Verdict = "finish"   // ended, and that is right
 	VerdictFail     Verdict = "fail"     // ended for good though it should run
 	VerdictStop     Verdict = "stop"     // a life must end
@@ -49,6 +49,7 @@ const (
 	CauseOrdered    CauseKind = "ordered"
 	CausePlacement  CauseKind = "placement"
 	CauseAutonomy   CauseKind = "autonomy" // a node alone, without a leader
+	CauseFatal      CauseKind = "fatal"    // a failure that no restart would help
 )
 
 // Budget is a restart window at a moment: Used of Max restarts in Period. Held

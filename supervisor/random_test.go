@@ -120,6 +120,7 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 		ev.Type, ev.Reason = EventExited, ExitNormal
 	case 4:
 		ev.Type, ev.Detail = EventCrashed, "no such file"
+		ev.Fatal = rapid.IntRange(0, 3).Draw(rt, "fatal") == 0
 	case 5:
 		ev.Type = "heartbeat"
 	case 6, 7:

@@ -301,7 +301,7 @@ func (r *rig) checkCharge(d Decision) {
 		return
 	}
 	charged := d.After.Used != d.Before.Used
-	if !charged && d.Verdict != VerdictEscalate {
+	if !charged && (d.Verdict != VerdictEscalate || d.Cause.Kind == CauseFatal) {
 		return
 	}
 	used, account := 0, r.account(d.Path)

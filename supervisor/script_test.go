@@ -15,8 +15,8 @@ import (
 // TestScripts runs the specification in testdata. A block is one directive or
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
-// The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= detail=()],
-// exit PATH, stopped PATH, fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
+// The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= reason= detail=()
+// fatal], exit PATH, stopped PATH, fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
 // back NODE (it is not lost any more),
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
@@ -191,6 +191,7 @@ func (s *script) crash(path string, a arguments) Input {
 	case a.one("code") != "":
 		ev.Code, _ = strconv.Atoi(a.one("code"))
 	}
+	ev.Fatal = a.has("fatal")
 	return ev
 }
 
