@@ -6,6 +6,7 @@ import (
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 // Adapter makes a runner the agent's table of processes.
@@ -50,9 +51,24 @@ func specOf(l Launch) runner.Spec {
 	}
 	if q := p.Probe; q != nil {
 		s.Probe = &runner.Probe{
-			TCP: q.TCP, HTTP: q.HTTP, Exec: q.Exec,
-			Interval: q.Interval, Timeout: q.Timeout, StartTimeout: q.StartTimeout,
+			TCP: q.TCP, HTTP: q.HTTP, GRPC: q.GRPC, Exec: q.Exec,
+			Interval: q.Interval, Timeout: q.Timeout, StartTimeout: q.StartTimeout, SuccessThreshold: q.SuccessThreshold,
 		}
 	}
+	s.Liveness = livenessOf(p.Liveness)
 	return s
+}
+
+func livenessOf(l *supervisor.Liveness) *runner.Liveness {
+	if l == nil {
+		return nil
+	}
+	out := &runner.Liveness{
+		TCP: l.TCP, HTTP: l.HTTP, GRPC: l.GRPC, Exec: l.Exec, Interval: l.Interval, Timeout: l.Timeout,
+		FailureThreshold: l.FailureThreshold, SuccessThreshold: l.SuccessThreshold, Severity: health.Severity(l.Severity),
+	}
+	if s, err := health.ParseSeverity(string(l.Severity)); err == nil {
+		out.Severity = s // else the runner refuses it
+	}
+	return out
 }

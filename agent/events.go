@@ -8,6 +8,7 @@ import (
 
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 // maxDetail bounds the words of an event, in bytes.
@@ -32,6 +33,10 @@ func ParseKey(key string) (ref supervisor.Ref, ok bool) {
 func exitOf(ref supervisor.Ref, e Event) supervisor.ChildEvent {
 	out := supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventExited, PID: e.PID}
 	switch {
+	case !e.Unwell.IsHealthy():
+		// It was stopped, but nobody asked for that: whatever code it ended with, it failed.
+		out.Reason, out.Code, out.Signal = supervisor.ExitTimeout, max(0, e.Code), e.Signal
+		out.Detail, out.Fatal = "not well: "+e.Unwell.Reason, e.Unwell.Severity == health.Fatal
 	case e.Kind == runner.Failed && e.Requested:
 		// It did not fail: it was stopped before it could be up.
 		out.Reason, out.Detail = supervisor.ExitKilled, e.Err

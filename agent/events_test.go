@@ -12,6 +12,7 @@ import (
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 func TestKey(t *testing.T) {
@@ -39,6 +40,8 @@ func TestExitOf(t *testing.T) {
 		{Event{Kind: runner.Exited, Code: -1, Signal: "SIGSEGV"}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitKilled, Signal: "SIGSEGV", Detail: "killed by SIGSEGV"}},
 		{Event{Kind: runner.Exited, Code: -1, Signal: "SIGKILL", Requested: true}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitKilled, Signal: "SIGKILL", Detail: "killed by SIGKILL, on request"}},
 		{Event{Kind: runner.Exited, Code: -1, Err: "its exit status is lost"}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: -1, Detail: "its exit status is lost"}},
+		{Event{Kind: runner.Exited, Unwell: health.Unhealthy("no answer", health.Critical)}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitTimeout, Detail: "not well: no answer"}},
+		{Event{Kind: runner.Exited, Code: -1, Signal: "SIGKILL", Unwell: health.Unhealthy("lost", health.Fatal)}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitTimeout, Signal: "SIGKILL", Detail: "not well: lost", Fatal: true}},
 		{Event{Kind: runner.Failed, Err: "no such program", BeforeUp: true}, supervisor.ChildEvent{Type: supervisor.EventCrashed, Detail: "no such program"}},
 		{Event{Kind: runner.Failed, Err: "stopped before it was started", Requested: true}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitKilled, Detail: "stopped before it was started"}},
 	}
@@ -84,19 +87,27 @@ func TestSpecOf(t *testing.T) {
 		Argv: []string{"api", "-v"}, EnvFile: "env", Dir: "/srv", User: "u", Group: "g", Umask: &umask,
 		Limits:     map[string]supervisor.Limit{"nofile": {Soft: 10, Hard: -1}},
 		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute,
-		Probe: &supervisor.Probe{TCP: "t", HTTP: "h", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3},
+		Probe: &supervisor.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
+		Liveness: &supervisor.Liveness{
+			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
+			Severity: supervisor.SeverityFatal,
+		},
 	}
 	want := runner.Spec{
 		Key: "shop/api@5", Name: "shop/api", Argv: p.Argv, Env: []string{"A=b"}, EnvFile: "env", Dir: "/srv",
 		User: "u", Group: "g", Umask: &umask, Limits: map[string]runner.Limit{"nofile": {Soft: 10, Hard: 1<<64 - 1}},
 		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute, Exclusive: true,
-		Probe: &runner.Probe{TCP: "t", HTTP: "h", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3},
+		Probe: &runner.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
+		Liveness: &runner.Liveness{
+			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
+			Severity: health.Fatal,
+		},
 	}
 	got := specOf(Launch{Ref: supervisor.Ref{Path: "shop/api", Epoch: 5}, Program: p, Env: []string{"A=b"}, Exclusive: true})
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	for _, v := range []any{got, *got.Probe} {
+	for _, v := range []any{got, *got.Probe, *got.Liveness} {
 		for i, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			if reflect.ValueOf(v).Field(i).IsZero() {
 				t.Errorf("%T.%s is not set", v, f.Name)

@@ -9,8 +9,9 @@
 // Only how: which program a name means (in the child's own PATH), what the
 // child's environment is (PATH, HOME, LANG, TZ and USER of the node, then
 // env_file, then the spec), when a life counts as up (exec succeeded, min_uptime
-// over, probe passed), and when a stop becomes a kill (after the grace). Whether
-// something is started again is never decided here.
+// over, probe passed), when one that is up is not well any more (its liveness check has
+// failed often enough: package supervisor/health), and when a stop becomes a kill (after
+// the grace). Whether something is started again is never decided here.
 //
 // # Guarantees
 //
@@ -24,14 +25,15 @@
 //   - Children outlive the runner, unless its Run ends in peace. New adopts those that
 //     the keeper holds: they are live at once, with their pids and start times, their
 //     output is read on, and min_uptime, probes and stops under way go on where they
-//     were. Those that ended meanwhile yield their Exited, and so do
+//     were; liveness checks begin anew. Those that ended meanwhile yield their Exited, and so do
 //     those whose end was told to a runner before and that Settle was not called for.
 //   - Children die with the keeper (package keeper), and exclusive ones at the moment
 //     that Hold named last, whatever has become of this process, and their exec probes
 //     with them. Such an end is Fenced. Should the keeper stand still, the runner kills
 //     them 100 ms later; both must stand still for them to go on.
 //   - One goroutine copies all output. An idle child has no goroutine, no thread and
-//     no buffer; it costs two file descriptors here and two in the keeper.
+//     no buffer; it costs two file descriptors here and two in the keeper. A child with a
+//     liveness check has a goroutine, which sleeps between two attempts.
 //   - Children start with the node's original soft limit of open files: Go
 //     raises its own and restores it on fork.
 //
@@ -41,6 +43,11 @@
 //     with words that name it.
 //   - Out of pids, descriptors or memory: Failed. Nothing is tried again here.
 //   - Probe does not pass in its StartTimeout: killed, Failed with the last answer.
+//   - A child that is up is not well: stopped as by Stop, and its Exited is not Requested
+//     but Unwell, also if an agent dies meanwhile. A check that is merely slow for want of a
+//     free slot is not held against the child.
+//   - An environment with more than 256 KiB, and an exec probe or check that needs it: the
+//     next agent cannot ask it, and says so in the log.
 //   - Stop signal ignored: SIGKILL after the grace. SIGKILL without effect (the
 //     process sleeps in the kernel): a warning every ten seconds; the life ends
 //     when the process does.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/selfware/selfware/keeper/wire"
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 // Keeper is the connection to the process that forks, signals and reaps for a
@@ -121,7 +122,10 @@ type note struct {
 	// StopAt is when the stop signal was sent, of CLOCK_BOOTTIME; 0 = it was not.
 	StopAt  time.Duration `json:",omitempty"`
 	Failure string        `json:",omitempty"`
-	Probe   *Spec         `json:",omitempty"` // what a probe needs, until it has passed
+	// Unwell is why it is being stopped, if that was not asked for.
+	Unwell *health.HealthStatus `json:",omitempty"`
+	Probe  *Spec                `json:",omitempty"` // what its probe, until it has passed, and its liveness check need
+	Blind  bool                 `json:",omitempty"` // there was no room for that, for want of a smaller environment
 }
 
 // note describes p as it is now. Under mu.
@@ -129,27 +133,18 @@ func (p *life) note() []byte {
 	n := note{
 		Name: p.name, StopSig: p.stopSig, Grace: p.grace, MinUp: p.minUp, Up: p.up, StopAt: p.stopAt, Failure: p.failure,
 	}
-	if p.probed != nil && !p.up && !p.stopping {
+	if !p.stopping {
 		n.Probe = p.probed
+	}
+	if !p.unwell.IsHealthy() {
+		n.Unwell = &p.unwell
 	}
 	text, err := json.Marshal(n)
 	if len(text) > wire.MaxNote || err != nil {
-		n.Probe = nil // an environment that large goes without a second try
+		n.Probe, n.Blind = nil, true
 		text, _ = json.Marshal(n)
 	}
 	return text
-}
-
-// probeSpec is the part of s that its probe needs.
-func probeSpec(s *Spec) *Spec {
-	if s.Probe == nil {
-		return nil
-	}
-	p := &Spec{Key: s.Key, Name: s.Name, Probe: s.Probe, MinUptime: s.MinUptime, Exclusive: s.Exclusive}
-	if len(s.Probe.Exec) > 0 {
-		p.Env, p.EnvFile, p.Dir, p.User, p.Group = s.Env, s.EnvFile, s.Dir, s.User, s.Group
-	}
-	return p
 }
 
 // BootTime is the clock that Hold goes by: CLOCK_BOOTTIME.
@@ -215,6 +210,12 @@ func (r *Runner) adopt() {
 		}
 		p.name, p.stopSig, p.grace, p.minUp, p.up = n.Name, n.StopSig, n.Grace, n.MinUp, n.Up
 		p.stopAt, p.stopping, p.failure, p.probed = n.StopAt, n.StopAt != 0, n.Failure, n.Probe
+		if n.Unwell != nil {
+			p.unwell = *n.Unwell
+		}
+		if n.Blind {
+			r.log.Warn("child is not asked any more: its environment was too large to be kept", "key", p.key)
+		}
 		if isProbe(m.Key) {
 			p.onEnd = func(Event) {} // whoever waited for it is gone
 		}
@@ -257,6 +258,7 @@ func (r *Runner) resumeLife(p *life) {
 	case p.stopping:
 		r.afterGrace(p, p.stopAt+p.grace-BootTime())
 	case p.up:
+		r.watchHealth(p)
 	default:
 		r.awaitUp(p)
 	}

@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
+	"strings"
 	"time"
+
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 // maxProbes bounds the probe attempts that are under way at once.
@@ -57,15 +58,22 @@ func (r *Runner) notReady(p *life, why string) {
 	r.killNow(p)
 }
 
-// untilPass returns nil at the first pass. When ctx, which has a deadline, ends,
+// untilPass returns nil when the probe has passed. When ctx, which has a deadline, ends,
 // it returns the last failure that was not due to that.
 func (r *Runner) untilPass(ctx context.Context, s *Spec) error {
 	last := errors.New("no attempt has ended")
 	deadline, _ := ctx.Deadline()
+	check := r.checkOf(s, target{s.Probe.TCP, s.Probe.HTTP, s.Probe.GRPC, s.Probe.Exec})
+	passed, need := 0, max(1, s.Probe.SuccessThreshold)
 	for {
-		err := r.attempt(ctx, s)
+		err := r.attempt(ctx, s, check)
 		if err == nil {
-			return nil
+			if passed++; passed >= need {
+				return nil
+			}
+			err = fmt.Errorf("it has passed %d of %d times in a row", passed, need)
+		} else {
+			passed = 0
 		}
 		if ctx.Err() == nil && time.Now().Before(deadline) {
 			last = err
@@ -78,7 +86,7 @@ func (r *Runner) untilPass(ctx context.Context, s *Spec) error {
 	}
 }
 
-func (r *Runner) attempt(ctx context.Context, s *Spec) error {
+func (r *Runner) attempt(ctx context.Context, s *Spec, check health.HealthCheck) error {
 	select {
 	case r.probing <- struct{}{}:
 		defer func() { <-r.probing }()
@@ -87,54 +95,54 @@ func (r *Runner) attempt(ctx context.Context, s *Spec) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Probe.Timeout, DefaultProbeTimeout))
 	defer cancel()
-	switch {
-	case s.Probe.TCP != "":
-		return probeTCP(ctx, s.Probe.TCP)
-	case s.Probe.HTTP != "":
-		return probeHTTP(ctx, s.Probe.HTTP)
-	}
-	return r.probeExec(ctx, s)
-}
-
-func probeTCP(ctx context.Context, address string) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
-// probeClient follows nothing and keeps nothing open.
-var probeClient = &http.Client{
-	Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-func probeHTTP(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := probeClient.Do(req)
-	if err != nil {
-		return err
-	}
-	resp.Body.Close()
-	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return fmt.Errorf("GET %s answers %s", url, resp.Status)
+	if found := check.Check(ctx); found.Kind == health.KindUnhealthy {
+		return errors.New(found.Reason)
 	}
 	return nil
 }
 
-// probeExec runs the probe's program as a life of its own, through the same
-// spawner and reaper, without output and without events. It returns when that
+// target is what a check asks: exactly one is set.
+type target struct {
+	tcp, http, grpc string
+	exec            []string
+}
+
+func (t target) check(what string) error {
+	set := 0
+	for _, is := range []bool{t.tcp != "", t.http != "", t.grpc != "", len(t.exec) > 0} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 {
+		return fmt.Errorf("%s needs exactly one of tcp, http, grpc and exec", what)
+	}
+	return nil
+}
+
+// checkOf makes a check of t for the life of s.
+func (r *Runner) checkOf(s *Spec, t target) health.HealthCheck {
+	switch {
+	case t.tcp != "":
+		return health.TCP{Address: t.tcp}
+	case t.http != "":
+		return health.HTTP{URL: t.http}
+	case t.grpc != "":
+		address, service, _ := strings.Cut(t.grpc, "/")
+		return health.GRPC{Address: address, Service: service}
+	}
+	return health.Func("exec "+t.exec[0], func(ctx context.Context) error { return r.probeExec(ctx, s, t.exec) })
+}
+
+// probeExec runs a program that asks for a child as a life of its own, through the
+// same spawner and reaper, without output and without events. It returns when that
 // life has ended: killed, if ctx ends before it.
-func (r *Runner) probeExec(ctx context.Context, s *Spec) error {
+func (r *Runner) probeExec(ctx context.Context, s *Spec, argv []string) error {
 	ended := make(chan Event, 1)
 	probe := &life{
 		key: probeMark + s.Key, name: s.Name, onEnd: func(e Event) { ended <- e },
 		spec: &Spec{
-			Name: s.Name, Argv: s.Probe.Exec, Env: s.Env, EnvFile: s.EnvFile, Dir: s.Dir, User: s.User, Group: s.Group,
+			Name: s.Name, Argv: argv, Env: s.Env, EnvFile: s.EnvFile, Dir: s.Dir, User: s.User, Group: s.Group,
 			Exclusive: s.Exclusive, // what acts for a child ends with it, whoever sleeps
 		},
 	}
@@ -151,15 +159,15 @@ func (r *Runner) probeExec(ctx context.Context, s *Spec) error {
 		case <-r.quit: // it sleeps in the kernel and was given up
 			return ctx.Err()
 		}
-		return fmt.Errorf("%s did not end in time", s.Probe.Exec[0])
+		return fmt.Errorf("%s did not end in time", argv[0])
 	}
 	switch {
 	case end.Kind == Failed:
 		return errors.New(end.Err)
 	case end.Signal != "":
-		return fmt.Errorf("%s ended by %s", s.Probe.Exec[0], end.Signal)
+		return fmt.Errorf("%s ended by %s", argv[0], end.Signal)
 	case end.Code != 0:
-		return fmt.Errorf("%s exited with %d", s.Probe.Exec[0], end.Code)
+		return fmt.Errorf("%s exited with %d", argv[0], end.Code)
 	}
 	return nil
 }

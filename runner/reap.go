@@ -107,6 +107,9 @@ func (r *Runner) finish(p *life, end Event) {
 	r.stopTimer(p)
 	delete(r.byKey, p.key)
 	end.Kind, end.Requested, end.BeforeUp, end.Fenced = Exited, p.stopping, !p.up, p.fenced
+	if !p.unwell.IsHealthy() {
+		end.Requested, end.Unwell = false, p.unwell
+	}
 	if p.failure != "" {
 		end.Kind, end.Err = Failed, p.failure
 	}

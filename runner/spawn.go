@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/selfware/selfware/keeper/wire"
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 // life is one incarnation of a child, or one run of an exec probe. The fields
@@ -36,10 +37,11 @@ type life struct {
 	fenced   bool   // this end is the keeper's doing
 	// exclusive lives end at the moment of Hold; overdue ones did by our hand.
 	exclusive, overdue bool
-	unprobe            func()        // ends its probe, if it has one
-	probed             *Spec         // for its probe
-	timer              *time.Timer   // min_uptime, then grace, then the watch on a process that will not die
-	stopAt             time.Duration // when its stop signal was sent, of BootTime
+	unprobe            func()              // ends its probe or liveness check, if one is asked
+	probed             *Spec               // for those, as long as they are needed
+	unwell             health.HealthStatus // why it is being stopped, if that was not asked for
+	timer              *time.Timer         // min_uptime, then grace, then the watch on a process that will not die
+	stopAt             time.Duration       // when its stop signal was sent, of BootTime
 	grace              time.Duration
 	minUp              time.Duration
 	stopSig            syscall.Signal
@@ -186,7 +188,7 @@ func (r *Runner) confirmExec(p *life) {
 // awaitUp waits for p to be up. Under mu.
 func (r *Runner) awaitUp(p *life) {
 	switch {
-	case p.probed != nil && !r.closed:
+	case p.probed != nil && p.probed.Probe != nil && !r.closed:
 		ctx, cancel := context.WithCancel(context.Background())
 		spec := p.probed
 		p.unprobe = cancel
@@ -207,9 +209,10 @@ func (r *Runner) confirmUp(p *life) {
 	if p.reaped || p.stopping || p.up || p.failure != "" {
 		return
 	}
-	p.up, p.probed = true, nil // 10,000 environments would be a lot to keep
+	p.up, p.probed = true, afterStart(p.probed)
 	r.send(&wire.Message{Op: wire.Note, Key: p.key, Note: p.note()})
 	r.emit(p, Event{Kind: Up})
+	r.watchHealth(p)
 }
 
 // emit fills in what all events of p share. Under mu.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selfware/selfware/supervisor/health"
 )
 
 // Defaults that a zero value in Spec or Probe stands for.
@@ -39,18 +41,36 @@ type Spec struct {
 
 	MinUptime time.Duration // the life counts as up after this long; 0 = as soon as exec succeeded
 	Probe     *Probe        // if set, it must pass too before the life is up
+	Liveness  *Liveness     // if set, the life is ended when it is up and found not to be well
 }
 
-// Probe asks a starting child whether it is ready. Exactly one of TCP, HTTP
-// and Exec is set. It is asked until it passes once, and never after that.
+// Probe asks a starting child whether it is ready. Exactly one of TCP, HTTP, GRPC
+// and Exec is set. It is asked until it has passed, and never after that.
 type Probe struct {
 	TCP  string   // host:port that accepts a connection
 	HTTP string   // URL that answers a GET with status 200 to 399; redirects are not followed
+	GRPC string   // host:port or host:port/service, whose gRPC health service says SERVING
 	Exec []string // program that exits with 0, run with the child's environment, folder and user
 
 	Interval     time.Duration // between two attempts; 0 = DefaultProbeInterval
 	Timeout      time.Duration // of one attempt; 0 = DefaultProbeTimeout
-	StartTimeout time.Duration // until the first pass, then the child is killed; 0 = DefaultStartTimeout
+	StartTimeout time.Duration // until it has passed, then the child is killed; 0 = DefaultStartTimeout
+
+	SuccessThreshold int // passes in a row that count as one; 0 = 1
+}
+
+// Liveness asks a child that is up whether it is still well, until it ends. Exactly
+// one of TCP, HTTP, GRPC and Exec is set, and means what it means in a Probe. A child
+// that is Unhealthy is stopped as Stop does, and its Exited says so; but a Warning goes
+// to the log alone.
+type Liveness struct {
+	TCP, HTTP, GRPC string
+	Exec            []string
+
+	// Zero values stand for the defaults of package health.
+	Interval, Timeout                  time.Duration
+	FailureThreshold, SuccessThreshold int
+	Severity                           health.Severity // "" = Critical
 }
 
 // EventKind says what an Event reports.
@@ -93,6 +113,9 @@ type Event struct {
 	Err       string // Failed: why, in words
 	BeforeUp  bool   // Exited, Failed: Up was never reported
 	Fenced    bool   // Exited, Failed: exclusive, and the time that Hold named was over
+	// Unwell, of Exited: Liveness had it ended, for this reason; it was not Requested.
+	// Else it is healthy.
+	Unwell health.HealthStatus
 }
 
 // String prints the event in one line.
@@ -107,6 +130,9 @@ func (e Event) String() string {
 	if e.Err != "" {
 		s += ": " + e.Err
 	}
+	if !e.Unwell.IsHealthy() {
+		s += ": " + e.Unwell.String()
+	}
 	return s
 }
 
@@ -117,7 +143,7 @@ type Process struct {
 	StartTime uint64    // kernel clock ticks since boot, field 22 of /proc/PID/stat
 	Since     time.Time // when it was forked
 	Up        bool      // Up was reported
-	Stopping  bool      // Stop or Kill was called
+	Stopping  bool      // it is being ended: by Stop or Kill, or since it is not well
 }
 
 // check returns the first fault of s that needs no look at the system.
@@ -137,7 +163,11 @@ func (s *Spec) check() error {
 	if s.Umask != nil && (*s.Umask < 0 || *s.Umask > 0o777) {
 		return fmt.Errorf("cannot start %q: umask %#o is not within 0 and 0777", s.Argv[0], *s.Umask)
 	}
-	if err := s.Probe.check(); err != nil {
+	err := s.Probe.check()
+	if err == nil {
+		err = s.Liveness.check()
+	}
+	if err != nil {
 		return fmt.Errorf("cannot start %q: %v", s.Argv[0], err)
 	}
 	return nil
@@ -147,16 +177,7 @@ func (p *Probe) check() error {
 	if p == nil {
 		return nil
 	}
-	set := 0
-	for _, is := range []bool{p.TCP != "", p.HTTP != "", len(p.Exec) > 0} {
-		if is {
-			set++
-		}
-	}
-	if set != 1 {
-		return errors.New("a probe needs exactly one of tcp, http and exec")
-	}
-	return nil
+	return target{p.TCP, p.HTTP, p.GRPC, p.Exec}.check("a probe")
 }
 
 // checkName refuses names that could lead out of the log folder.

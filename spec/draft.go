@@ -77,13 +77,7 @@ func draftChild(c supervisor.ChildSpec) *draft {
 		d.program.StopSignal = cmp.Or(d.program.StopSignal, defaultSignal)
 		d.program.Grace = cmp.Or(d.program.Grace, supervisor.DefaultGrace)
 	}
-	if p := d.program.Probe; p != nil {
-		probe := *p
-		probe.Interval = cmp.Or(p.Interval, DefaultProbeInterval)
-		probe.Timeout = cmp.Or(p.Timeout, DefaultProbeTimeout)
-		probe.StartTimeout = cmp.Or(p.StartTimeout, DefaultStartTimeout)
-		d.program.Probe = &probe
-	}
+	d.program.Probe, d.program.Liveness = fullProbe(d.program.Probe), fullLiveness(d.program.Liveness)
 	if c.Supervisor != nil {
 		sup := *c.Supervisor
 		sup.Strategy = cmp.Or(sup.Strategy, supervisor.OneForOne)
@@ -93,4 +87,31 @@ func draftChild(c supervisor.ChildSpec) *draft {
 		}
 	}
 	return d
+}
+
+// fullProbe is a copy of p with its defaults; nil stays nil.
+func fullProbe(p *supervisor.Probe) *supervisor.Probe {
+	if p == nil {
+		return nil
+	}
+	full := *p
+	full.Interval = cmp.Or(p.Interval, DefaultProbeInterval)
+	full.Timeout = cmp.Or(p.Timeout, DefaultProbeTimeout)
+	full.StartTimeout = cmp.Or(p.StartTimeout, DefaultStartTimeout)
+	full.SuccessThreshold = cmp.Or(p.SuccessThreshold, DefaultSuccessThreshold)
+	return &full
+}
+
+// fullLiveness is a copy of l with its defaults; nil stays nil.
+func fullLiveness(l *supervisor.Liveness) *supervisor.Liveness {
+	if l == nil {
+		return nil
+	}
+	full := *l
+	full.Interval = cmp.Or(l.Interval, DefaultLivenessInterval)
+	full.Timeout = cmp.Or(l.Timeout, DefaultLivenessTimeout)
+	full.FailureThreshold = cmp.Or(l.FailureThreshold, DefaultFailureThreshold)
+	full.SuccessThreshold = cmp.Or(l.SuccessThreshold, DefaultSuccessThreshold)
+	full.Severity = cmp.Or(l.Severity, supervisor.SeverityCritical)
+	return &full
 }

@@ -6,13 +6,6 @@ import (
 	"github.com/selfware/selfware/supervisor"
 )
 
-// Defaults of a probe that Parse fills in.
-const (
-	DefaultProbeInterval = 250 * time.Millisecond
-	DefaultProbeTimeout  = time.Second
-	DefaultStartTimeout  = 60 * time.Second
-)
-
 const defaultSignal = "SIGTERM"
 
 // The tables are the file format. Parse, Format, Diff and Schema follow them,
@@ -114,22 +107,6 @@ var supervisorTable = table[supervisor.SupervisorSpec]{name: "supervisor", doc: 
 			strategyKind(), supervisor.OneForOne, func(s *supervisor.SupervisorSpec) *supervisor.Strategy { return &s.Strategy }),
 		bind(entry[supervisor.SupervisorSpec]{name: "restart_policy", field: "SupervisorSpec.RestartPolicy", doc: policyDoc, examples: policyExamples()},
 			policyKind(), supervisor.DefaultRestartPolicy(), func(s *supervisor.SupervisorSpec) *supervisor.RestartPolicy { return &s.RestartPolicy }),
-	}}
-
-var probeTable = table[supervisor.Probe]{name: "probe", doc: "How to find out that a started worker is up; exactly one of tcp, http and exec.",
-	entries: []entry[supervisor.Probe]{
-		bind(entry[supervisor.Probe]{name: "tcp", field: "Probe.TCP", doc: "host:port that must accept a connection, as seen from the worker's node.", examples: []any{"127.0.0.1:6379"}},
-			hostPortKind(), "", func(p *supervisor.Probe) *string { return &p.TCP }),
-		bind(entry[supervisor.Probe]{name: "http", field: "Probe.HTTP", doc: "URL that must answer a GET with a status from 200 to 399, as seen from the worker's node.", examples: []any{"http://127.0.0.1:8080/healthz"}},
-			urlKind(), "", func(p *supervisor.Probe) *string { return &p.HTTP }),
-		bind(entry[supervisor.Probe]{name: "exec", field: "Probe.Exec", doc: "Command that must exit with 0, written as run is. It has the worker's environment, folder and user.", examples: []any{"redis-cli -p 6379 ping"}},
-			runKind(), nil, func(p *supervisor.Probe) *[]string { return &p.Exec }),
-		bind(entry[supervisor.Probe]{name: "interval", field: "Probe.Interval", doc: "Time between two attempts.", examples: []any{"500ms"}},
-			durationKind(time.Millisecond, maxDuration), DefaultProbeInterval, func(p *supervisor.Probe) *time.Duration { return &p.Interval }),
-		bind(entry[supervisor.Probe]{name: "timeout", field: "Probe.Timeout", doc: "Time that one attempt may take.", examples: []any{"2s"}},
-			durationKind(time.Millisecond, maxDuration), DefaultProbeTimeout, func(p *supervisor.Probe) *time.Duration { return &p.Timeout }),
-		bind(entry[supervisor.Probe]{name: "start_timeout", field: "Probe.StartTimeout", doc: "A worker that is not up after this long is killed, and its start has failed.", examples: []any{"30s"}},
-			durationKind(time.Millisecond, maxDuration), DefaultStartTimeout, func(p *supervisor.Probe) *time.Duration { return &p.StartTimeout }),
 	}}
 
 var limitTable = table[supervisor.Limit]{name: "ulimits", doc: "Soft and hard limit.",

@@ -163,14 +163,16 @@ func exhaustedKind() kind[time.Duration] {
 	}
 }
 
-// probeKind is a probe of exactly one sort.
-func probeKind() kind[*supervisor.Probe] {
-	k := optional(probeTable.kind())
-	read, sorts := k.read, []string{"tcp", "http", "exec"}
-	k.schema["oneOf"] = []any{
-		map[string]any{"required": []any{"tcp"}}, map[string]any{"required": []any{"http"}}, map[string]any{"required": []any{"exec"}}}
-	k.read = func(r *reader, n *node) (*supervisor.Probe, bool) {
-		p, ok := read(r, n)
+// oneOfKind is a map that has exactly one of some of its keys.
+func oneOfKind[V any](k kind[*V], sorts []string) kind[*V] {
+	read := k.read
+	var choices []any
+	for _, s := range sorts {
+		choices = append(choices, map[string]any{"required": []any{s}})
+	}
+	k.schema["oneOf"] = choices
+	k.read = func(r *reader, n *node) (*V, bool) {
+		v, ok := read(r, n)
 		var given []string
 		for _, s := range sorts {
 			if _, has := n.get(s); has {
@@ -182,12 +184,50 @@ func probeKind() kind[*supervisor.Probe] {
 			if len(given) > 0 {
 				has = strings.Join(given, " and ")
 			}
-			r.fail(n, "", "%s needs exactly one of tcp, http and exec; it has %s", r.key, has)
+			r.fail(n, "", "%s needs exactly one of %s; it has %s", r.key, anyOf(sorts), has)
 			return nil, false
 		}
-		return p, ok
+		return v, ok
 	}
 	return k
+}
+
+// anyOf lists names: "a, b and c".
+func anyOf(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+func probeKind() kind[*supervisor.Probe] { return oneOfKind(optional(probeTable.kind()), probeSorts) }
+
+func livenessKind() kind[*supervisor.Liveness] {
+	return oneOfKind(optional(livenessTable.kind()), livenessSorts)
+}
+
+// grpcKind is host:port or host:port/service.
+func grpcKind() kind[string] {
+	k := textKind()
+	k.schema = map[string]any{"type": "string", "pattern": "^[^/]+:[0-9]+(/.+)?$"}
+	k.read = func(r *reader, n *node) (string, bool) {
+		s, ok := readText(r, n)
+		if !ok {
+			return "", false
+		}
+		address, service, named := strings.Cut(s, "/")
+		if !validHostPort(address) || named && service == "" {
+			r.want(n, "host:port or host:port/service, with a port from 1 to 65535", "such as 127.0.0.1:9090/shop.Cart")
+			return "", false
+		}
+		return s, true
+	}
+	return k
+}
+
+// validHostPort tells whether s names a host and a port.
+func validHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	return err == nil && notNumber == nil && number != 0 && host != ""
 }
 
 func hostPortKind() kind[string] {
@@ -198,9 +238,7 @@ func hostPortKind() kind[string] {
 		if !ok {
 			return "", false
 		}
-		host, port, err := net.SplitHostPort(s)
-		number, notNumber := strconv.ParseUint(port, 10, 16)
-		if err != nil || notNumber != nil || number == 0 || host == "" {
+		if !validHostPort(s) {
 			r.want(n, "host:port with a port from 1 to 65535", "such as 127.0.0.1:6379")
 			return "", false
 		}

@@ -12,7 +12,9 @@ var foreign = map[string]string{
 	"environment": "env", "cwd": "dir", "workdir": "dir", "working_dir": "dir", "working_directory": "dir", "directory": "dir",
 	"restart": "restart_type", "intensity": "max_restarts", "period": "max_seconds", "window": "max_seconds",
 	"labels": "needs", "constraints": "needs", "signal": "stop_signal", "stop_timeout": "grace", "stop_grace_period": "grace",
-	"healthcheck": "probe", "health": "probe", "mem": "memory", "cpus": "cpu", "limits": "ulimits", "workers": "children", "services": "children",
+	"healthcheck": "liveness", "health": "liveness", "livenessProbe": "liveness", "liveness_probe": "liveness", "check_restart": "liveness",
+	"readiness": "probe", "readinessProbe": "probe", "readiness_probe": "probe", "startupProbe": "probe", "startup_probe": "probe",
+	"retries": "failure_threshold", "httpGet": "http", "tcpSocket": "tcp", "periodSeconds": "interval", "timeoutSeconds": "timeout", "mem": "memory", "cpus": "cpu", "limits": "ulimits", "workers": "children", "services": "children",
 	"always": "permanent", "on-failure": "transient", "on_failure": "transient", "never": "temporary",
 }
 

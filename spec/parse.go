@@ -151,7 +151,7 @@ type home struct {
 func homes() []home {
 	return []home{
 		{"a child", childTable.names()}, {"restart_policy", policyTable.names()}, {"restart_policy.backoff", backoffTable.names()},
-		{"probe", probeTable.names()}, {"supervisor", supervisorTable.names()}, {"on_exhausted", retryTable.names()},
+		{"probe", probeTable.names()}, {"liveness", livenessTable.names()}, {"supervisor", supervisorTable.names()}, {"on_exhausted", retryTable.names()},
 		{"the tree", treeTable.names()},
 	}
 }

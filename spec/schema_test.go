@@ -29,6 +29,7 @@ func TestEveryField(t *testing.T) {
 	collect(byKeys, retryTable)
 	collect(byKeys, supervisorTable)
 	collect(byKeys, probeTable)
+	collect(byKeys, livenessTable)
 	collect(byKeys, limitTable)
 	// Fields that hold others rather than a value of their own.
 	for _, parts := range []string{"ChildSpec.Placement", "ChildSpec.Program"} {
@@ -326,7 +327,7 @@ func TestDefaults(t *testing.T) {
 		Children: []supervisor.ChildSpec{{ID: "a", RestartType: supervisor.Permanent,
 			Placement: supervisor.Placement{Mode: supervisor.SpreadOut},
 			Program: &supervisor.Program{Argv: []string{"./a"}, StopSignal: "SIGTERM", Grace: 10 * time.Second,
-				Probe: &supervisor.Probe{TCP: "h:1", Interval: 250 * time.Millisecond, Timeout: time.Second, StartTimeout: time.Minute}}}}}
+				Probe: &supervisor.Probe{TCP: "h:1", Interval: 250 * time.Millisecond, Timeout: time.Second, StartTimeout: time.Minute, SuccessThreshold: 1}}}}}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("got %+v\nwant %+v", s, want)
 	}

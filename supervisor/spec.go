@@ -210,6 +210,8 @@ type Program struct {
 	// soon as it executes. A Probe confirms it instead.
 	MinUptime time.Duration `json:"min_uptime,omitempty"`
 	Probe     *Probe        `json:"probe,omitempty"`
+	// Liveness watches the process once it is up.
+	Liveness *Liveness `json:"liveness,omitempty"`
 }
 
 // Limit is one ulimit; Unlimited is -1.
@@ -218,14 +220,45 @@ type Limit struct {
 	Hard int64 `json:"hard"`
 }
 
-// Probe confirms a start: exactly one of TCP (host:port), HTTP (URL) and Exec (argv).
+// Probe confirms a start: exactly one of TCP (host:port), HTTP (URL), GRPC
+// (host:port, or host:port/service) and Exec (argv).
 type Probe struct {
 	TCP          string        `json:"tcp,omitempty"`
 	HTTP         string        `json:"http,omitempty"`
+	GRPC         string        `json:"grpc,omitempty"`
 	Exec         []string      `json:"exec,omitempty"`
 	Interval     time.Duration `json:"interval,omitempty"`
 	Timeout      time.Duration `json:"timeout,omitempty"`
 	StartTimeout time.Duration `json:"start_timeout,omitempty"`
+	// SuccessThreshold passes in a row confirm the start; 0 is 1. StartTimeout is the
+	// bound of failures.
+	SuccessThreshold int `json:"success_threshold,omitempty"`
+}
+
+// Severity says what follows when a running worker is found not to be well.
+type Severity string
+
+const (
+	// SeverityWarning: its node notes it, and nothing else follows.
+	SeverityWarning Severity = "warning"
+	// SeverityCritical: a crash, as if the process had ended by itself.
+	SeverityCritical Severity = "critical"
+	// SeverityFatal: its supervisor gives up at once, whatever its budget.
+	SeverityFatal Severity = "fatal"
+)
+
+// Liveness says how to find out that a worker that is up is not well any more: exactly
+// one of TCP, HTTP, GRPC and Exec, as in a Probe.
+type Liveness struct {
+	TCP              string        `json:"tcp,omitempty"`
+	HTTP             string        `json:"http,omitempty"`
+	GRPC             string        `json:"grpc,omitempty"`
+	Exec             []string      `json:"exec,omitempty"`
+	Interval         time.Duration `json:"interval,omitempty"`
+	Timeout          time.Duration `json:"timeout,omitempty"`
+	FailureThreshold int           `json:"failure_threshold,omitempty"`
+	SuccessThreshold int           `json:"success_threshold,omitempty"`
+	Severity         Severity      `json:"severity,omitempty"`
 }
 
 // Validate reports the first thing that makes the spec unusable, with the path
