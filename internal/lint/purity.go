@@ -18,6 +18,7 @@ type pureRule struct {
 // hold a lock for its readers, and must read and write snapshots.
 var pure = []pureRule{
 	{folder: "supervisor", except: "local"},
+	{folder: "supervisor/breaker", except: "breaker"},
 	{folder: "placement"},
 	{folder: "fsm", allow: []string{"sync", "context", "io"}},
 }

@@ -70,6 +70,8 @@ var bugs = []bug{
 	{name: "copied-data-dir-admitted", promise: "P13", what: "a node may run twice", pkg: "fsm", test: "TestStarts"},
 	{name: "new-boot-keeps-lives", promise: "P5", what: "lives that a new agent lacks count as running", pkg: "fsm", test: "TestNewBootKeepsLives"},
 
+	{name: "trial-never-freed", promise: "P5", what: "a trial that says nothing keeps its place for ever", pkg: "supervisor/breaker", test: "TestHalfOpenDoesNotWedge"},
+
 	{name: "store-error-swallowed", promise: "P14", what: "a failed write of the log counts as done", pkg: "cluster/raftstore", test: "TestRaft614WriteError"},
 	{name: "bad-disk-only-steps-down", promise: "P14", what: "a failed write does not end the process", pkg: "cluster/raftstore", test: "TestRaft614WriteError"},
 	{name: "disk-hang-unnoticed", promise: "P14", what: "a write may hang for ever", pkg: "cluster/raftstore", test: "TestHang"},
