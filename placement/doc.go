@@ -14,16 +14,20 @@
 // one decides:
 //
 //  1. Only: the node an operator named, or none.
-//  2. Nodes of Avoid are left out, unless no other node fits: a child that
+//  2. Nodes whose circuit is open are left out, and half-open ones whose trials
+//     are under way, unless no other node fits. Then the least bad serves: a
+//     half-open one, or else the one that opened first. An operator's Only goes
+//     before a circuit.
+//  3. Nodes of Avoid are left out, unless no other node fits: a child that
 //     keeps crashing on the only node is better run there than not at all.
 //     A node that must be empty (drained, lost) is not eligible, which is hard.
-//  3. The preferred nodes (Placement.Nodes, by id or name), best first.
+//  4. The preferred nodes (Placement.Nodes, by id or name), best first.
 //     Names that no node has do not match, and do no harm.
-//  4. Stickiness: the node it ran on last.
-//  5. spread: the fewest children, then the most room left; or pack: the most
+//  5. Stickiness: the node it ran on last.
+//  6. spread: the fewest children, then the most room left; or pack: the most
 //     children, then the least room left. Room is the share of cpu or of memory
 //     that would stay free, whichever is smaller, in thousandths.
-//  6. A hash of child path and node id (rendezvous hashing): stable for one
+//  7. A hash of child path and node id (rendezvous hashing): stable for one
 //     child, different for different children, so that ties do not all fall on
 //     the same node, and a node that joins or leaves shifts few.
 //
@@ -33,6 +37,8 @@
 //   - Every node of the Input is either fit or named in Refusals with a reason.
 //   - PlaceAll counts each placement against the next, so it never fills a node
 //     beyond a capacity that is known, and apart_from holds within one call.
+//   - PlaceAll gives a half-open node no more children than its circuit has room
+//     for, while another node fits.
 //   - The Input is never changed.
 //
 // # Faults

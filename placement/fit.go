@@ -1,12 +1,14 @@
 package placement
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -67,6 +69,38 @@ func (p *planner) avoid(req supervisor.Request, fit []int) (left []int, avoided 
 		}
 	}
 	return left, false, refused
+}
+
+// shun leaves out the nodes whose circuit refuses, as long as another fits, and
+// refuses those it left out. If there is no other, the least bad ones are left, and
+// it tells so.
+func (p *planner) shun(req supervisor.Request, fit []int) (left []int, open bool, refused []Refusal) {
+	if req.Only != "" || !slices.ContainsFunc(fit, func(i int) bool { return p.nodes[i].Circuit.refuses() }) {
+		return fit, false, nil
+	}
+	if bug.On("open-node-gets-lives") {
+		return fit, false, nil
+	}
+	keep := func(i int) bool { return !p.nodes[i].Circuit.refuses() }
+	if open = !slices.ContainsFunc(fit, keep); open {
+		least := p.nodes[slices.MinFunc(fit, func(a, b int) int {
+			return cmp.Compare(p.nodes[a].Circuit.Since, p.nodes[b].Circuit.Since)
+		})].Circuit.Since
+		keep = func(i int) bool { return p.nodes[i].Circuit.Since == least }
+	}
+	left = fit[:0]
+	for _, i := range fit {
+		if keep(i) {
+			left = append(left, i)
+			continue
+		}
+		reason := p.nodes[i].Circuit.Why
+		if open {
+			reason += ", and another is less bad"
+		}
+		refused = append(refused, Refusal{Node: p.nodes[i].Name, Reason: reason})
+	}
+	return left, open, refused
 }
 
 // query is a request with what can be worked out once for all nodes.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/selfware/selfware/supervisor"
 )
@@ -26,7 +28,22 @@ type Node struct {
 	// so in a word or two: "draining", "lost".
 	Eligible bool
 	Why      string
+	Circuit  Circuit
 }
+
+// Circuit keeps children off a node while another fits. The zero value is closed.
+type Circuit struct {
+	// Why, if set, is why the circuit is not closed.
+	Why string
+	// Room is how many children the node may be given all the same, as trials.
+	Room int
+	// Since is when it opened, as long as it is open; 0 if it is half-open. If no
+	// node fits but such ones, that of the least Since is the least bad.
+	Since time.Duration
+}
+
+// refuses: a child only goes there if no other node fits.
+func (c Circuit) refuses() bool { return c.Why != "" && c.Room <= 0 }
 
 // Used is what the children placed on a node ask for, and their number.
 type Used struct {
@@ -106,9 +123,10 @@ func (p *planner) place(req supervisor.Request) Result {
 		return Result{Why: "there is no node"}
 	}
 	fit, refusals := p.filter(req)
+	fit, open, kept := p.shun(req, fit)
 	fit, avoided, more := p.avoid(req, fit)
-	refusals = append(refusals, more...)
-	if len(more) > 0 {
+	if more = append(kept, more...); len(more) > 0 {
+		refusals = append(refusals, more...)
 		slices.SortStableFunc(refusals, func(a, b Refusal) int { return cmp.Compare(a.Node, b.Node) })
 	}
 	if len(fit) == 0 {
@@ -121,7 +139,23 @@ func (p *planner) place(req supervisor.Request) Result {
 	case avoided:
 		why = "to be avoided, but no other node fits: " + why
 	}
+	switch c := p.nodes[best].Circuit; {
+	case open:
+		why = "the least bad, for no node fits whose circuit is closed (" + c.Why + "): " + why
+	case c.Why != "" && req.Only == "":
+		why = "as a trial (" + c.Why + "): " + why
+	case len(kept) > 0:
+		why += ", without " + namesOf(kept) + " (" + kept[0].Reason + ")"
+	}
 	return Result{Node: p.nodes[best].ID, Why: why, Refusals: refusals}
+}
+
+// namesOf names the node of the first refusal and counts the others.
+func namesOf(refused []Refusal) string {
+	if more := len(refused) - 1; more > 0 {
+		return refused[0].Node + " and " + strconv.Itoa(more) + " more"
+	}
+	return refused[0].Node
 }
 
 // record counts a placement, for the requests that follow.
@@ -134,6 +168,9 @@ func (p *planner) record(req supervisor.Request, node string) {
 	u.CPU = addSaturating(u.CPU, asked(req.Placement.CPU))
 	u.Memory = addSaturating(u.Memory, asked(req.Placement.Memory))
 	u.Children++
+	if c := &p.nodes[i].Circuit; c.Room > 0 {
+		c.Room--
+	}
 	p.apart.add(req.Path, i, req.Placement.ApartFrom)
 }
 

@@ -2,11 +2,13 @@ package placement
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -30,7 +32,7 @@ func TestPlaceProperties(t *testing.T) {
 				rest = append(rest, n.Name)
 			}
 		}
-		checkChoice(t, req, got, fit)
+		checkChoice(t, req, got, unshunned(req, in, fit))
 		checkRefusals(t, got, in, fit, rest)
 
 		shuffled := in
@@ -62,6 +64,27 @@ func checkChoice(t *rapid.T, req supervisor.Request, got Result, fit []string) {
 	if req.Only == "" && slices.Contains(req.Avoid, got.Node) && other {
 		t.Fatalf("chose %s, to be avoided, though %v fit", got.Node, fit)
 	}
+}
+
+// unshunned is what circuits leave of the nodes that fit: those that refuse nothing,
+// else the least bad of those that do.
+func unshunned(req supervisor.Request, in Input, fit []string) []string {
+	var willing, leastBad []string
+	least := time.Duration(math.MaxInt64)
+	for _, n := range in.Nodes {
+		switch fits := slices.Contains(fit, n.ID); {
+		case fits && (n.Circuit.Why == "" || n.Circuit.Room > 0 || req.Only != ""):
+			willing = append(willing, n.ID)
+		case fits && n.Circuit.Since < least:
+			least, leastBad = n.Circuit.Since, []string{n.ID}
+		case fits && n.Circuit.Since == least:
+			leastBad = append(leastBad, n.ID)
+		}
+	}
+	if len(willing) > 0 {
+		return willing
+	}
+	return leastBad
 }
 
 func checkRefusals(t *rapid.T, got Result, in Input, fit, rest []string) {
@@ -190,6 +213,7 @@ func drawInput(t *rapid.T) Input {
 			},
 			Eligible: rapid.IntRange(0, 4).Draw(t, "eligible") > 0,
 			Why:      "draining",
+			Circuit:  drawCircuit(t),
 		})
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "placed") {
@@ -198,6 +222,16 @@ func drawInput(t *rapid.T) Input {
 		in.ApartFrom[path] = rapid.SliceOfN(drawnPath, 0, 2).Draw(t, "placed apart")
 	}
 	return in
+}
+
+func drawCircuit(t *rapid.T) Circuit {
+	switch rapid.IntRange(0, 3).Draw(t, "circuit") {
+	case 0:
+		return Circuit{Why: "circuit open", Since: time.Duration(rapid.IntRange(1, 3).Draw(t, "since"))}
+	case 1:
+		return Circuit{Why: "circuit half-open", Room: rapid.IntRange(0, 3).Draw(t, "room")}
+	}
+	return Circuit{}
 }
 
 // drawRequest draws the request number i. Its path is unlike that of any other

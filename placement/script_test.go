@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -16,6 +17,7 @@ import (
 // TestScripts runs the stories in testdata. Directives, one item a line:
 //
 //	nodes      n1 cpu=4000 memory=8192 labels=(disk=ssd) children=3 used-cpu= used-memory= why=draining
+//	           open=17 (since, in seconds) half-open=3 (trials there is room for)
 //	placed     shop/db on=n1 apart=(shop/web)      a child that runs already
 //	place      shop/web needs=(disk=ssd) cpu=500 memory=512 apart=(..) nodes=(..)
 //	           mode=pack last=n1 avoid=(n1) only=n1
@@ -76,6 +78,7 @@ func (c *cluster) placed(req supervisor.Request, id string) {
 			n.Used.Children++
 			n.Used.CPU += req.Placement.CPU
 			n.Used.Memory += req.Placement.Memory
+			n.Circuit.Room = max(0, n.Circuit.Room-1)
 			c.Where[req.Path] = id
 			c.ApartFrom[req.Path] = req.Placement.ApartFrom
 		}
@@ -88,6 +91,12 @@ func (c *cluster) setNode(id string, a args) {
 		CPU: a.number("cpu"), Memory: a.number("memory") << 20,
 		Used:     Used{CPU: a.number("used-cpu"), Memory: a.number("used-memory") << 20, Children: int(a.number("children"))},
 		Eligible: !a.has("why"), Why: a.one("why"),
+	}
+	switch {
+	case a.has("open"):
+		n.Circuit = Circuit{Why: "circuit open", Since: time.Duration(a.number("open")) * time.Second}
+	case a.has("half-open"):
+		n.Circuit = Circuit{Why: "circuit half-open", Room: int(a.number("half-open"))}
 	}
 	for i := range c.Nodes {
 		if c.Nodes[i].ID == id {

@@ -71,6 +71,7 @@ var bugs = []bug{
 	{name: "new-boot-keeps-lives", promise: "P5", what: "lives that a new agent lacks count as running", pkg: "fsm", test: "TestNewBootKeepsLives"},
 
 	{name: "trial-never-freed", promise: "P5", what: "a trial that says nothing keeps its place for ever", pkg: "supervisor/breaker", test: "TestHalfOpenDoesNotWedge"},
+	{name: "open-node-gets-lives", promise: "P5", what: "placement takes no notice of circuits", pkg: "placement", test: "TestScripts"},
 
 	{name: "store-error-swallowed", promise: "P14", what: "a failed write of the log counts as done", pkg: "cluster/raftstore", test: "TestRaft614WriteError"},
 	{name: "bad-disk-only-steps-down", promise: "P14", what: "a failed write does not end the process", pkg: "cluster/raftstore", test: "TestRaft614WriteError"},
