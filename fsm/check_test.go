@@ -17,12 +17,21 @@ type recounted struct {
 	apart   map[string][]string
 	used    map[string]Used
 	pending map[string]bool
+	against map[string]map[string]bool
 }
 
 func recount(s *state) recounted {
 	r := recounted{
 		places: make(map[string]place), where: make(map[string]string), apart: make(map[string][]string),
-		used: make(map[string]Used), pending: make(map[string]bool),
+		used: make(map[string]Used), pending: make(map[string]bool), against: make(map[string]map[string]bool),
+	}
+	for path, f := range s.faults {
+		if !f.Roams && r.against[f.Node] == nil {
+			r.against[f.Node] = make(map[string]bool)
+		}
+		if !f.Roams {
+			r.against[f.Node][path] = true
+		}
 	}
 	for _, t := range s.trees {
 		for _, c := range t.Children() {
@@ -48,7 +57,7 @@ func recount(s *state) recounted {
 func checkDerived(f failer, m *Machine) {
 	f.Helper()
 	s := &m.s
-	got := recounted{s.places, s.where, s.apart, s.used, s.pending}
+	got := recounted{s.places, s.where, s.apart, s.used, s.pending, s.against}
 	if want := recount(s); !reflect.DeepEqual(got, want) {
 		f.Fatalf("index %d: the derived state is\n%+v, recounted it is\n%+v", s.index, got, want)
 	}

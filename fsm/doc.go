@@ -38,6 +38,40 @@
 // one after the other, at 500 a second of cluster time, and 60 s later at most. Both
 // follow from the log alone. See storm.go.
 //
+// # Circuits of nodes
+//
+// A node on which everything fails (a full disk, a broken library) must not go on
+// getting children, and a child that fails everywhere must not make all nodes look
+// bad. The rule that tells them apart:
+//
+//  1. A failure is a crash, a signal, an exit code that is not 0, or a start that
+//     failed: what is charged to a window as the child's own. What was ordered, or
+//     came with a node, a lease or a sibling, is none. Nor are the crashes that a
+//     node answered alone: they are told late.
+//  2. A failure counts against its node for 60 s, once per child.
+//  3. A child that fails on another node within 60 s of its last failure is to blame
+//     itself: nothing of it counts against any node, until it has not failed for 60 s.
+//  4. Five different children against one node open its circuit.
+//  5. But at most half of the nodes that are alive: if more seem bad, it is what the
+//     children share, and not the nodes. A node without another never opens.
+//
+// An open circuit lets no child be placed there for 30 s; then, half-open, at most three
+// at once, as trials. A trial is good if its life is up 10 s after it was placed, bad if
+// it fails before that; a life that is neither by then, or whose failure is the child's
+// own by rule 3, gives its place back and says nothing. Three good trials close the
+// circuit and clear the node's name, a bad one opens it again. No trial is in flight for
+// longer than 10 s of cluster time, so a half-open circuit cannot wedge.
+//
+// It is placement that obeys (Placement's Circuit): where every node that fits is open,
+// the least bad serves, for a child is better run on a bad node than not at all; and
+// an operator's move --to goes anyway. Lives that are there stay, and restart in place
+// by their own window: a circuit moves nobody. move_after takes them elsewhere.
+//
+// Time is cluster time, and a look at a circuit between entries sees what the next
+// entry makes of it. Nothing is kept of a closed circuit, and of a failure nothing for
+// longer than two minutes. Whoever has another reason to keep children off a node opens
+// its circuit with trip. See circuits.go.
+//
 // # Faults
 //
 //   - An entry of an unknown schema, command type or field: Apply returns an error
@@ -48,8 +82,8 @@
 //   - A checksum entry whose hash is not the one that this replica remembers: Apply
 //     returns Diverged and the node must stop. What is remembered is not replicated.
 //   - A duplicate or late command: ErrStale in its Result.
-//   - Limits (nodes, trees, records, request ids): a clear refusal, or the oldest
-//     is forgotten; see the constants.
+//   - Limits (nodes, trees, records, request ids, failures): a clear refusal, or the
+//     oldest is forgotten, or the newest not held against anyone; see the constants.
 //
 // # Tests
 //

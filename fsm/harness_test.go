@@ -21,6 +21,7 @@ type harness struct {
 	failer
 	m     *Machine
 	index uint64
+	also  []*Machine // that apply the same
 }
 
 // newHarness gives a cluster "c" with the given nodes.
@@ -41,6 +42,11 @@ func (h *harness) apply(cmds ...Command) []Result {
 	res, err := h.m.Apply(h.index, data)
 	if err != nil {
 		h.Fatalf("%v", err)
+	}
+	for _, m := range h.also {
+		if _, err := m.Apply(h.index, data); err != nil {
+			h.Fatalf("%v", err)
+		}
 	}
 	return res
 }

@@ -60,12 +60,15 @@ type state struct {
 	lost       mark // of the stream, before records
 	quarantine time.Duration
 	requests   []request
-	storm      time.Duration // when the restarts of before have had their time, see pace
+	storm      time.Duration      // when the restarts of before have had their time, see pace
+	faults     map[string]fault   // by path
+	circuits   map[string]circuit // by node id
 
 	// Derived: what every path has of a node, and what waits for one.
 	places  map[string]place
-	where   map[string]string   // path -> node
-	apart   map[string][]string // path -> paths it is apart from
+	where   map[string]string          // path -> node
+	apart   map[string][]string        // path -> paths it is apart from
+	against map[string]map[string]bool // node id -> paths of faults that are no child's
 	used    map[string]Used
 	pending map[string]bool
 	changed map[string]bool // paths, since TakeChanged
@@ -91,6 +94,7 @@ func newState() state {
 		places: make(map[string]place), used: make(map[string]Used),
 		where: make(map[string]string), apart: make(map[string][]string),
 		pending: make(map[string]bool), changed: make(map[string]bool),
+		faults: make(map[string]fault), circuits: make(map[string]circuit), against: make(map[string]map[string]bool),
 	}
 }
 
@@ -108,11 +112,13 @@ func (m *Machine) Apply(index uint64, data []byte) ([]Result, error) {
 		return nil, err
 	}
 	s := &m.s
+	before := s.clock
 	s.index, s.wall, s.pos = index, e.Wall, 0
 	s.clock = max(s.clock, e.Time)
 	if bug.On("wall-clock-window") {
 		s.clock = time.Duration(e.Wall) * time.Millisecond
 	}
+	s.pass(before)
 	results := make([]Result, len(e.Commands))
 	for i := range e.Commands {
 		results[i] = s.run(&e.Commands[i])
@@ -269,7 +275,11 @@ func (s *state) events(events []supervisor.ChildEvent) Result {
 		if t == nil {
 			continue // of a tree that is gone
 		}
+		host := s.where[ev.Path]
 		ds, err := s.step(t, ev)
+		if crashed(ds, ev.Path) {
+			s.blame(host, ev)
+		}
 		if err != nil && !errors.Is(err, supervisor.ErrStale) && !errors.Is(err, supervisor.ErrUnknown) {
 			res.Err = err
 		}
@@ -286,6 +296,9 @@ func (s *state) assign(assigns []supervisor.Assign) Result {
 			continue // the leader will choose again from the newer state
 		}
 		ds, err := s.step(t, a)
+		if err == nil {
+			s.admit(a.Node, supervisor.Ref{Path: a.Path, Epoch: a.Epoch})
+		}
 		if err != nil && !errors.Is(err, supervisor.ErrStale) && !errors.Is(err, supervisor.ErrUnknown) {
 			res.Err = err
 		}

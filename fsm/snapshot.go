@@ -31,6 +31,8 @@ type snapshot struct {
 	// Quarantine is View.Quarantine.
 	Quarantine time.Duration `cbor:"13,keyasint,omitempty"`
 	Storm      time.Duration `cbor:"14,keyasint,omitempty"`
+	Faults     []fault       `cbor:"15,keyasint,omitempty"`
+	Circuits   []circuit     `cbor:"16,keyasint,omitempty"`
 }
 
 // Snapshot encodes the whole state. It is consistent: Apply waits.
@@ -70,6 +72,12 @@ func (s *state) encode() ([]byte, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.trees)) {
 		snap.Trees = append(snap.Trees, s.trees[name].State())
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.faults)) {
+		snap.Faults = append(snap.Faults, s.faults[path])
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.circuits)) {
+		snap.Circuits = append(snap.Circuits, s.circuits[id])
 	}
 	return encMode.Marshal(snap)
 }
@@ -111,6 +119,15 @@ func load(data []byte) (state, error) {
 		}
 		s.trees[t.Name()] = t
 		s.follow(t)
+	}
+	for _, f := range snap.Faults {
+		s.setFault(f)
+	}
+	for _, c := range snap.Circuits {
+		if len(c.Lives) != len(c.State.Trials) {
+			return s, fmt.Errorf("cannot restore a snapshot: the circuit of node %s has %d trials and %d lives", c.Node, len(c.State.Trials), len(c.Lives))
+		}
+		s.circuits[c.Node] = c
 	}
 	s.nodesChanged = true
 	return s, nil

@@ -70,6 +70,7 @@ var bugs = []bug{
 	{name: "copied-data-dir-admitted", promise: "P13", what: "a node may run twice", pkg: "fsm", test: "TestStarts"},
 	{name: "new-boot-keeps-lives", promise: "P5", what: "lives that a new agent lacks count as running", pkg: "fsm", test: "TestNewBootKeepsLives"},
 
+	{name: "bad-child-blamed-on-nodes", promise: "P5", what: "a child that fails everywhere counts against every node", pkg: "fsm", test: "TestBadChild"},
 	{name: "trial-never-freed", promise: "P5", what: "a trial that says nothing keeps its place for ever", pkg: "supervisor/breaker", test: "TestHalfOpenDoesNotWedge"},
 	{name: "open-node-gets-lives", promise: "P5", what: "placement takes no notice of circuits", pkg: "placement", test: "TestScripts"},
 
