@@ -419,3 +419,39 @@ func TestBodiesAreBounded(t *testing.T) {
 	_, err := w.nodes[1].client(t).Apply(t.Context(), "a", huge[:4<<20+1], "")
 	wantCode(t, err, api.CodeBadRequest, "4 MiB")
 }
+
+// TestNodesShowCircuits: five children that failed on a node keep others off it, and
+// the note of the node and the stream say so.
+func TestNodesShowCircuits(t *testing.T) {
+	w := newWorld(t, 3)
+	policy := supervisor.DefaultRestartPolicy()
+	spec := &supervisor.Spec{Name: "bad", Strategy: supervisor.OneForOne, RestartPolicy: policy}
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		spec.Children = append(spec.Children, supervisor.ChildSpec{
+			ID: id, RestartType: supervisor.Permanent, Program: &supervisor.Program{Argv: []string{"x"}},
+		})
+	}
+	w.must(fsm.Command{Type: fsm.TypeApplyTree, Tree: spec})
+	for _, c := range spec.Children {
+		path := "bad/" + c.ID
+		epoch := w.assign(path, w.nodes[1])
+		w.must(fsm.Command{Type: fsm.TypeEvents, Events: []supervisor.ChildEvent{
+			{Path: path, Epoch: epoch, Type: supervisor.EventCrashed, Detail: "cannot start it: no space left"},
+		}})
+	}
+	c := w.nodes[0].client(t)
+	nodes := must(c.Nodes(t.Context()))(t)
+	want := "circuit open, no child is placed there: 5 children failed there within 1m0s (bad/a, bad/b, bad/c, bad/d, bad/e)"
+	if nodes[0].Circuit != "closed" || nodes[1].Circuit != "open" || nodes[1].Reason != want || nodes[1].Status != "alive" {
+		t.Errorf("nodes %+v", nodes)
+	}
+	events := must(c.Events(t.Context(), "", 1))(t)
+	if len(events) != 1 || !strings.HasPrefix(events[0].Sentence, "node n2: circuit opened: 5 children failed there within 1m0s") {
+		t.Errorf("events %+v", events)
+	}
+	w.index += 30
+	w.must(fsm.Command{Type: fsm.TypeChecksum})
+	if n := must(c.Nodes(t.Context()))(t)[1]; n.Circuit != "half_open" || !strings.HasPrefix(n.Reason, "circuit half-open, 3 more children may try it: ") {
+		t.Errorf("node %+v", n)
+	}
+}

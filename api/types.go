@@ -48,6 +48,9 @@ type NodeStatus struct {
 	Status  string `json:"status" enum:"alive,suspect,lost,draining,left"`
 	Voter   bool   `json:"voter"`
 	Leader  bool   `json:"leader"`
+	// Circuit says whether children are placed there; empty if the node is not alive.
+	// Why not is in Reason.
+	Circuit string `json:"circuit,omitempty" enum:"closed,open,half_open"`
 	// Children counts what runs or is due there.
 	Children int               `json:"children"`
 	Labels   map[string]string `json:"labels,omitempty"`

@@ -2,12 +2,14 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/selfware/selfware/cluster"
 	"github.com/selfware/selfware/fence"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
+	"github.com/selfware/selfware/supervisor/breaker"
 )
 
 // maxExplained bounds the children of one answer whose wait for a node is
@@ -100,14 +102,36 @@ func (p *picture) node(n *fsm.Node) NodeStatus {
 	if n.Draining {
 		st.Status = "draining"
 	}
+	p.circuit(n, &st)
 	// A leader that answers is no suspect, whatever gossip believes.
 	if word := p.suspects[n.ID]; word != "" && !st.Leader {
-		st.Status, st.Reason = "suspect", "gossip calls it "+word
+		word := "gossip calls it " + word
 		if n.Draining {
-			st.Reason += "; it is draining"
+			word += "; it is draining"
 		}
+		st.Status, st.Reason = "suspect", joined(word, st.Reason)
 	}
 	return st
+}
+
+// circuit adds what keeps children off a node.
+func (p *picture) circuit(n *fsm.Node, st *NodeStatus) {
+	c := p.v.Circuit(n.ID, p.v.Clock())
+	st.Circuit = c.State.String()
+	switch c.State {
+	case breaker.Open:
+		st.Reason = joined(st.Reason, "circuit open, no child is placed there: "+p.names.text(c.Why))
+	case breaker.HalfOpen:
+		st.Reason = joined(st.Reason, fmt.Sprintf("circuit half-open, %d more children may try it: %s", c.Room, p.names.text(c.Why)))
+	}
+}
+
+// joined puts two notes after each other, if there are two.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 func (p *picture) trees() []TreeStatus {

@@ -3,20 +3,22 @@ package cluster
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/placement"
 	"github.com/selfware/selfware/supervisor"
+	"github.com/selfware/selfware/supervisor/breaker"
 )
 
 // assign gives a node to each life that waits for one, as far as any fits and the
-// pace allows.
-func assign(v fsm.View, p pace, turn int) []supervisor.Assign {
+// pace allows; now is cluster time.
+func assign(v fsm.View, p pace, now time.Duration, turn int) []supervisor.Assign {
 	reqs := inTurn(p.hold(v.Pending(math.MaxInt)), turn)
 	if len(reqs) == 0 {
 		return nil
 	}
-	in := room(v)
+	in := room(v, now)
 	denied := make(map[string]string) // by path: why not the node that was asked for
 	for i := range reqs {
 		if why := relent(&reqs[i], in); why != "" {
@@ -61,14 +63,15 @@ func relent(req *supervisor.Request, in placement.Input) (why string) {
 	return r.Why
 }
 
-// room is the nodes as placement sees them.
-func room(v fsm.View) placement.Input {
+// room is the nodes as placement sees them at a cluster time.
+func room(v fsm.View, now time.Duration) placement.Input {
 	in := placement.Input{Where: v.Where(), ApartFrom: v.Apart()}
 	for _, n := range v.Nodes() {
 		used := v.Used(n.ID)
 		p := placement.Node{
 			ID: n.ID, Name: n.Name, Labels: n.Labels, CPU: n.CPU, Memory: n.Memory, Eligible: n.Eligible(),
-			Used: placement.Used{CPU: used.CPU, Memory: used.Memory, Children: used.Children},
+			Used:    placement.Used{CPU: used.CPU, Memory: used.Memory, Children: used.Children},
+			Circuit: circuit(v.Circuit(n.ID, now)),
 		}
 		switch {
 		case n.State != fsm.NodeAlive:
@@ -83,6 +86,17 @@ func room(v fsm.View) placement.Input {
 	return in
 }
 
+// circuit is a node's circuit as placement sees it.
+func circuit(c fsm.Circuit) placement.Circuit {
+	switch c.State {
+	case breaker.Open:
+		return placement.Circuit{Why: "its circuit is open: " + c.Why, Since: max(1, c.Since)}
+	case breaker.HalfOpen:
+		return placement.Circuit{Why: "its circuit is half-open: " + c.Why, Room: c.Room}
+	}
+	return placement.Circuit{}
+}
+
 // Explain says why a child that waits for a node has none: placement's sentence
 // and each node's refusal. ok is false if it does not wait.
 func Explain(v fsm.View, path string) (r placement.Result, ok bool) {
@@ -94,7 +108,7 @@ func Explain(v fsm.View, path string) (r placement.Result, ok bool) {
 	if !ok {
 		return r, false
 	}
-	in := room(v)
+	in := room(v, v.Clock())
 	denied := relent(&req, in)
 	r = placement.Place(req, in)
 	if r.Node != "" {

@@ -118,7 +118,7 @@ func TestPacedMoves(t *testing.T) {
 			other.Name = "other"
 			s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: other})
 			s.m.View(func(v fsm.View) {
-				if got := assign(v, pace{massLoss: lostLately(v, s.clock), on: true}, 0); len(got) != 2 || !strings.HasPrefix(got[0].Path, "other/") {
+				if got := assign(v, pace{massLoss: lostLately(v, s.clock), on: true}, s.clock, 0); len(got) != 2 || !strings.HasPrefix(got[0].Path, "other/") {
 					t.Errorf("a new tree waits behind the paced moves: %d placed", len(got))
 				}
 			})

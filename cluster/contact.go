@@ -465,7 +465,7 @@ func next(t Times, v fsm.View, in inputs) []fsm.Command {
 	if len(cmds) > 0 {
 		return cmds // places follow from the state after these
 	}
-	if assigns := assign(v, in.pace, in.turn); len(assigns) > 0 {
+	if assigns := assign(v, in.pace, in.now, in.turn); len(assigns) > 0 {
 		cmds = append(cmds, fsm.Command{Type: fsm.TypeAssign, Assign: assigns})
 	}
 	return cmds

@@ -143,7 +143,7 @@ func TestAssignAndExplain(t *testing.T) {
 	spec.Children[2].Placement.Needs = map[string]string{"disk": "tape"}
 	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: spec})
 	s.m.View(func(v fsm.View) {
-		assigns := assign(v, pace{}, 0)
+		assigns := assign(v, pace{}, 0, 0)
 		var got []string
 		for _, a := range assigns {
 			got = append(got, a.Path+" "+a.Node)
@@ -165,7 +165,7 @@ func TestAssignAndExplain(t *testing.T) {
 	})
 	s.apply(fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: "n1", On: true}})
 	s.m.View(func(v fsm.View) {
-		for _, a := range assign(v, pace{}, 0) {
+		for _, a := range assign(v, pace{}, 0, 0) {
 			if a.Node == "n1" {
 				t.Errorf("%s goes to a node that is draining", a.Path)
 			}
@@ -260,7 +260,7 @@ func TestMoveToWhereItDoesNotFit(t *testing.T) {
 				if !waits || r.Node == "" || !strings.Contains(r.Why, "asked for") {
 					t.Errorf("why: %v %+v", waits, r)
 				}
-				assigns := assign(v, pace{}, 0)
+				assigns := assign(v, pace{}, 0, 0)
 				i := slices.IndexFunc(assigns, func(a supervisor.Assign) bool { return a.Path == "shop/b" })
 				if i < 0 || assigns[i].Node == "n1" || !strings.Contains(assigns[i].Why, "; instead: ") {
 					t.Errorf("assigned %+v", assigns)
