@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/supervisor/breaker"
 )
 
 // serve gives a client of a server that answers as told.
@@ -153,5 +154,67 @@ func TestSilence(t *testing.T) {
 			t.Errorf("opened at %v, want each %v", opened, maxSilence)
 		}
 		c.Close()
+	})
+}
+
+// A client with a breaker asks a node that is not there five times, then fails at once,
+// and tries again after 30 s. Callers that give up, and answers of any kind, are no
+// failures. Other clients made from it share the breaker.
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := breaker.New(breaker.DefaultConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := New(Config{API: "10.0.0.9:7402", Breaker: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		refuses := errors.New("connection refused")
+		dials := 0
+		c.http.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dials++
+			return nil, refuses
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 10 {
+			if _, err := c.Status(gone); !errors.Is(err, context.Canceled) {
+				t.Fatalf("given up: %v", err)
+			}
+		}
+		dials = 0
+		for i := range 10 {
+			want := refuses
+			if i >= 5 {
+				want = breaker.ErrCircuitOpen
+			}
+			if _, err := c.Stale().Status(t.Context()); !errors.Is(err, want) {
+				t.Fatalf("request %d: %v, want %v", i, err, want)
+			}
+		}
+		if m := b.Metrics(); dials != 5 || m.Closed.Failure != 5 || m.Closed.Abandoned != 10 || m.Open.Refused != 5 {
+			t.Errorf("%d connections were tried, metrics %+v", dials, m)
+		}
+		time.Sleep(30 * time.Second)
+		c.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			go func() {
+				defer there.Close()
+				there.Read(make([]byte, 4096))
+				io.WriteString(there, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			}()
+			return here, nil
+		}
+		for range 3 {
+			var p *api.Problem
+			if _, err := c.Status(t.Context()); !errors.As(err, &p) {
+				t.Errorf("an answer that is an error: %v", err)
+			}
+		}
+		if b.State() != breaker.Closed {
+			t.Errorf("after three answers it is %v", b.State())
+		}
 	})
 }

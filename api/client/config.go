@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/selfware/selfware/supervisor/breaker"
 )
 
 // Config says which node to speak to. Exactly one of API and Socket is set.
@@ -24,6 +26,10 @@ type Config struct {
 	HTTP *http.Client
 	// By says who asks, for the record; "api" if empty.
 	By string
+	// Breaker, if set, guards the node: after it could not be reached five times in a
+	// row (of the default config), requests fail at once with breaker.ErrCircuitOpen,
+	// for 30 s. A node that answers is reached, whatever it says.
+	Breaker *breaker.CircuitBreaker
 }
 
 // Validate says what is wrong.

@@ -10,6 +10,9 @@
 //     go on where they were. Events carry their place in the log, so none is
 //     missed and none comes twice. A log has no such places: after a break it
 //     goes on with what is written from then on.
+//   - With Config.Breaker, callers of a node that cannot be reached fail at once and do
+//     not wait each for their own time. There is none by default: who waits for a node
+//     to come up wants to see it at once.
 //   - Writes are not sent twice by this package; the node repeats them safely.
 //
 // # Errors

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/supervisor/breaker"
 )
 
 const (
@@ -90,7 +91,7 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 	if !r.read {
 		req.Header.Set(api.HeaderBy, cmp.Or(r.by, c.cfg.By, "api"))
 	}
-	res, err := c.http.Do(req)
+	res, err := c.do(req)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the node at %s: %w", c.where(), unwrapURL(err))
 	}
@@ -99,6 +100,23 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 		return nil, problem(res)
 	}
 	return res, nil
+}
+
+// do sends a request if the breaker lets it, and tells that whether the node was
+// reached. A caller that gave up says nothing of the node.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	if c.cfg.Breaker == nil {
+		return c.http.Do(req)
+	}
+	done, err := c.cfg.Breaker.Begin()
+	if err != nil {
+		return nil, err
+	}
+	outcome := breaker.Panic
+	defer func() { done(outcome) }()
+	res, err := c.http.Do(req)
+	outcome = breaker.OutcomeOf(req.Context(), err)
+	return res, err
 }
 
 // isHealth: a node without a leader says so with 503, which is an answer.

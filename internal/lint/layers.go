@@ -38,7 +38,7 @@ var layers = map[string][]string{
 	"cluster/raftnet":   {},
 	"cluster/mux":       {},
 	"api":               {"supervisor", "supervisor/breaker", "placement", "spec", "fsm", "cluster", "runner", "link", "fence"},
-	"api/client":        {"api", "spec", "supervisor"},
+	"api/client":        {"api", "spec", "supervisor", "supervisor/breaker"},
 	"simulate":          {"supervisor", "spec", "link", "gossip", "fsm", "cluster"},
 	"node":              below,
 	"bench":             append([]string{"node", "api/client"}, below...),
