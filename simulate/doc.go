@@ -14,7 +14,8 @@
 // supervisor.Tree.Step decides, and for Run the whole replicated state: fsm.Machine
 // applies encoded entries, one after the other, and what the leader proposes of its own
 // accord (who is lost, who is fenced, where lives go, at what pace) is the word of
-// cluster.Decider, as in a cluster. The package plays the world around them: power,
+// cluster.Decider, as in a cluster. What a node without a leader may restart
+// alone says supervisor.LocalBudget. The package plays the world around them: power,
 // connections, sessions, elections, leases and processes. How long those take comes
 // from cluster.TimesOf and cluster.DelaysOf: the worst that the profile is meant for,
 // or what is typical of a quiet network.
@@ -23,8 +24,6 @@
 //
 //   - A program needs no time to stop, and to start as much as its min_uptime; a probe
 //     passes at once. What a program needs comes on top of every gap.
-//   - A node that is cut off restarts nothing alone: a child that crashes there waits
-//     for a leader. In a cluster it may be restarted earlier.
 //   - The voters stay who they are: the first 1, 3 or 5 nodes. In a cluster a voter that
 //     is lost is replaced.
 //   - Of processors and memory every node has enough.

@@ -23,9 +23,12 @@ type host struct {
 
 	procs  map[string]*process
 	orders map[string]supervisor.Order
-	// last is the highest epoch begun or answered for here, by path.
-	last   map[string]supervisor.Epoch
-	outbox []supervisor.ChildEvent // not committed yet
+	lent   map[string]time.Duration // since when it has the budget of an order
+	// last is the highest epoch begun or answered for here, by path; lives those begun.
+	last    map[string]supervisor.Epoch
+	lives   map[string]*alone
+	outbox  []supervisor.ChildEvent // not committed yet
+	session int                     // number of the last one
 }
 
 // process is a life that runs.
@@ -44,6 +47,7 @@ func newHost(w *world, id string) *host {
 // forget is what the loss of power does to what an agent knows.
 func (h *host) forget() {
 	h.procs, h.orders = make(map[string]*process), make(map[string]supervisor.Order)
+	h.lent, h.lives = make(map[string]time.Duration), make(map[string]*alone)
 	h.last, h.outbox = make(map[string]supervisor.Epoch), nil
 }
 
@@ -79,6 +83,7 @@ func (h *host) part(fault int) {
 			h.fence(fault)
 		}
 	})
+	h.w.after(h.w.times.Alone, h.lookAlone)
 }
 
 // fence ends what may only run under a lease.
@@ -98,11 +103,11 @@ func (h *host) leased() bool { return h.linked || h.w.now < h.asked+h.w.times.So
 
 // settle takes the whole of the orders: what they do not name must not run.
 func (h *host) settle(orders []supervisor.Order) {
-	h.orders = make(map[string]supervisor.Order)
 	named := make(map[string]bool)
 	for _, o := range orders {
 		named[o.Path] = true
 	}
+	maps.DeleteFunc(h.orders, func(path string, _ supervisor.Order) bool { return !named[path] })
 	for _, path := range slices.Sorted(maps.Keys(h.procs)) {
 		if !named[path] {
 			h.end(h.procs[path], h.w.blamed(path))
@@ -125,6 +130,7 @@ func (h *host) drop(ref supervisor.Ref) {
 
 // obey makes one order true, now or when its back-off is over.
 func (h *host) obey(o supervisor.Order) {
+	h.lend(o)
 	h.orders[o.Path] = o
 	p := h.procs[o.Path]
 	if p != nil && (p.epoch != o.Epoch || o.Action == supervisor.Halt) {
@@ -162,6 +168,12 @@ func (h *host) start(o supervisor.Order) {
 		h.report(supervisor.ChildEvent{Path: o.Path, Epoch: o.Epoch, Type: supervisor.EventFenced})
 		return
 	}
+	h.lives[o.Path] = &alone{epoch: o.Epoch}
+	h.run(o)
+}
+
+// run begins a process.
+func (h *host) run(o supervisor.Order) {
 	p := &process{path: o.Path, epoch: o.Epoch, exclusive: o.Exclusive}
 	h.procs[o.Path] = p
 	h.w.ledger.begin(h.w.now, h, p)
@@ -182,15 +194,19 @@ func (h *host) end(p *process, fault int) {
 
 // report tells the leader, now or when there is one.
 func (h *host) report(ev supervisor.ChildEvent) {
+	if l := h.lives[ev.Path]; l != nil && l.epoch == ev.Epoch {
+		ev.Restarts = l.count
+	}
 	h.outbox = append(h.outbox, ev)
 	if lead := h.w.lead; lead != nil && lead.near(h) {
 		h.w.after(0, lead.propel) // with all else that happens at this moment
 	}
 }
 
-// acknowledge forgets what is committed of what the node reported in one start.
-func (h *host) acknowledge(n, boot int) {
-	if h.boot == boot && len(h.outbox) >= n {
+// acknowledge forgets what is committed of what the node reported in a session, if that
+// goes on.
+func (h *host) acknowledge(n, session int) {
+	if h.linked && h.session == session {
 		h.outbox = h.outbox[n:]
 	}
 }
@@ -221,7 +237,9 @@ func (h *host) crash(p *process) {
 	}
 	h.w.blame[p.path] = c.fault
 	h.end(p, c.fault)
+	h.lives[p.path].ended, h.lives[p.path].told = h.w.now, false
 	h.report(supervisor.ChildEvent{Path: p.path, Epoch: p.epoch, Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: 1})
+	h.lookAlone()
 }
 
 // crashAgain crashes a child that is up once more, if its fault is not over.

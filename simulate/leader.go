@@ -112,8 +112,8 @@ func (l *leadership) propel() {
 	entry := l.waiting
 	for _, h := range l.w.hosts {
 		if c := l.contacts[h]; c != nil && c.admitted && len(h.outbox) > 0 {
-			n, boot := len(h.outbox), h.boot
-			entry = append(entry, proposal{fsm.Command{Type: fsm.TypeEvents, Events: h.outbox[:n:n]}, func() { h.acknowledge(n, boot) }})
+			events, session := h.unsent(), h.session
+			entry = append(entry, proposal{fsm.Command{Type: fsm.TypeEvents, Events: events}, func() { h.acknowledge(len(events), session) }})
 		}
 	}
 	if len(entry) == 0 {
@@ -212,6 +212,7 @@ func (l *leadership) join(h *host) {
 	up.Apart = !c.touched || l.w.now-c.heard >= l.w.times.Alone/2
 	c.session, c.admitted, c.heard = true, false, l.w.now
 	h.linked = true
+	h.session++
 	l.propose(fsm.Command{Type: fsm.TypeNodeUp, Up: up}, func() {
 		if l.contacts[h] == c && c.session && h.linked {
 			l.admit(h)

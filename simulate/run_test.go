@@ -218,6 +218,34 @@ func booked(rt *rapid.T, r Report, s Summary) {
 	}
 }
 
+// TestAlone: without a leader, nodes restart what they may, within half of its budget,
+// and the log is told of it: the next two crashes use the budget up.
+func TestAlone(t *testing.T) {
+	cfg := Config{
+		Tree:  parse(t, "name: t\nrestart_policy: {max_restarts: 4, max_seconds: 60, backoff: {fixed: 1s}}\nchildren: [{id: a, run: x, nodes: [n3]}, {id: b, run: x, exclusive: true, nodes: [n3]}]"),
+		Nodes: 3, For: 2 * time.Minute,
+	}
+	cfg.Faults = []spec.Fault{
+		{At: 10 * time.Second, Node: "n1", Down: 30 * time.Second}, {At: 10 * time.Second, Node: "n2", Down: 30 * time.Second},
+		{At: 20 * time.Second, Crash: "t/a", Times: 3}, {At: 50 * time.Second, Crash: "t/a", Times: 2},
+	}
+	r := run(t, cfg)
+	var a []Life
+	for _, l := range r.Lives {
+		if l.Path == "t/a" {
+			a = append(a, l)
+		}
+	}
+	if len(a) < 4 || a[1].From != 21*time.Second || a[2].From != 22*time.Second || a[3].From < 40*time.Second {
+		t.Errorf("it lives %+v", a)
+	}
+	for _, s := range r.Children {
+		if s.Path == "t/a" && s.Phase != supervisor.PhaseFailed {
+			t.Errorf("2 restarts alone and 3 more crashes leave it %s", s.Phase)
+		}
+	}
+}
+
 // TestNobodyIsMeant: a fault that hits nobody says so.
 func TestNobodyIsMeant(t *testing.T) {
 	r := run(t, Config{Tree: parse(t, pairTree), Nodes: 3, For: time.Minute, Faults: []spec.Fault{
