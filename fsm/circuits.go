@@ -83,18 +83,29 @@ func (s *state) blame(host string, ev supervisor.ChildEvent) {
 		return
 	}
 	if paths := s.suspects(host); len(paths) >= circuitConfig.FailureThreshold {
-		s.trip(n, fmt.Sprintf("%d children failed there within %v (%s)", len(paths), faultWindow, strings.Join(paths, ", ")))
+		s.trip(n, fmt.Sprintf("%d children failed there within %v", len(paths), faultWindow), someOf(paths))
 	}
 }
 
+// shownPaths is how many children the sentence of an opening names.
+const shownPaths = 5
+
+func someOf(paths []string) string {
+	if more := len(paths) - shownPaths; more > 0 {
+		return fmt.Sprintf(" (%s and %d more)", strings.Join(paths[:shownPaths], ", "), more)
+	}
+	return " (" + strings.Join(paths, ", ") + ")"
+}
+
 // trip opens a node's circuit, or begins its time anew. Whoever has another reason
-// than failed children to keep lives off a node opens it with this.
-func (s *state) trip(n *Node, why string) {
+// than failed children to keep lives off a node opens it with this. why is kept and
+// goes into each decision that passes the node over, so it is short; detail is told once.
+func (s *state) trip(n *Node, why, detail string) {
 	c := s.circuits[n.ID]
 	c.Node, c.Why, c.Lives = n.ID, why, nil
 	c.State, _ = c.State.Step(circuitConfig, breaker.Tripped{}, s.clock)
 	s.circuits[n.ID] = c
-	s.recordCircuit(n, fmt.Sprintf("opened: %s; no child is placed there for %v", why, circuitConfig.ResetTimeout))
+	s.recordCircuit(n, fmt.Sprintf("opened: %s%s; no child is placed there for %v", why, detail, circuitConfig.ResetTimeout))
 }
 
 // mayOpen: at most half of the nodes that are alive are bad. If more seem to be, it
@@ -220,8 +231,8 @@ func (s *state) up(life supervisor.Ref) bool {
 // of it. A closed one is forgotten, with all that was held against the node.
 func (s *state) settle(n *Node, c circuit, why string) {
 	was := s.circuits[n.ID].State.State
-	if why != "" && c.State.State == breaker.Open && was != breaker.Open {
-		c.Why = why
+	if c.State.State == breaker.Open && was != breaker.Open {
+		c.Why = "a child on trial failed there"
 	}
 	s.circuits[n.ID] = c
 	switch is := c.State.State; {

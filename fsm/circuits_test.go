@@ -143,7 +143,10 @@ func TestBadTrial(t *testing.T) {
 	h.expect("n2", breaker.HalfOpen, 2)
 	h.must(event(h.ref("most/z"), supervisor.EventExited))
 	h.expect("n2", breaker.Open, 0)
-	if why := h.circuit("n2").Why; why != "most/z failed there in its trial" {
+	if told := h.circuits(); !strings.Contains(told[len(told)-1], "circuit opened again: most/z failed there in its trial; ") {
+		t.Errorf("the stream tells %q", told)
+	}
+	if why := h.circuit("n2").Why; why != "a child on trial failed there" {
 		t.Errorf("it is open because %q", why)
 	}
 	h.wait(30 * time.Second)
@@ -243,6 +246,20 @@ func TestLimitOfFaults(t *testing.T) {
 	h.wait(2 * faultWindow)
 	h.crashes(MaxFaults, MaxFaults+1, MaxFaults+2, MaxFaults+3, MaxFaults+4)
 	h.expect("n1", breaker.Open, 0)
+}
+
+// TestManySuspects: one that many children failed on, while it could not open, is told
+// in a short sentence.
+func TestManySuspects(t *testing.T) {
+	h := onOneNode(t, 40, "n1", "n1")
+	for i := range 40 {
+		h.crashes(i)
+	}
+	h.must(nodeUp("n2", 1))
+	h.crashes(0)
+	if told := h.circuits(); len(told) != 1 || !strings.Contains(told[0], ": 40 children failed there within 1m0s (shop/c0, shop/c1, shop/c10, shop/c11, shop/c12 and 35 more); ") {
+		t.Errorf("the stream tells %q", told)
+	}
 }
 
 // failure is one of the past, for the reference.
