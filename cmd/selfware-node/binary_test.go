@@ -161,6 +161,7 @@ func TestRefused(t *testing.T) {
 		{"simulate good.yaml --faults plan.yaml --for 2s", 1, "it comes after the end"},
 		{"replay none", 1, "cannot use none as a data dir"},
 		{"replay d", 1, "no raft log"},
+		{"replay --data d", 1, "no raft log"},
 		{"replay --log good.yaml", 1, "a log is a file raft.db"},
 
 		// Command lines that cannot be meant.
@@ -197,7 +198,8 @@ func TestRefused(t *testing.T) {
 		{"simulate good.yaml --random 1 --profile slow", 2, "none of lan, fast, wan"},
 		{"simulate good.yaml --random 1 --delays bad", 2, "worst or typical"},
 		{"simulate good.yaml --random 1 --label n9:a=b", 2, "there are the nodes n1, n2, n3"},
-		{"replay", 2, "no log: give the data DIR"},
+		{"replay", 2, "no data dir"},
+		{"replay d --data d", 2, "at once"},
 		{"replay d --log raft.db", 2, "at once"},
 		{"completion tcsh", 2, "bash, zsh or fish"},
 	}

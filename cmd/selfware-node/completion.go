@@ -232,7 +232,7 @@ func (k *completer) words() []string {
 		return k.paths(true)
 	case "TREE":
 		return k.paths(false)
-	case "FILE", "TREE.yaml", "OTHER-DIR":
+	case "FILE", "TREE.yaml", "DIR", "OTHER-DIR":
 		return []string{":files"}
 	case "bash|zsh|fish":
 		return strings.Split(kind, "|")

@@ -14,7 +14,7 @@ func (a *app) replayCommands() []*cli.Command {
 	return []*cli.Command{{
 		Name: "replay", Usage: "show what the log of a stopped node led to, or would have with other restart policies", Category: catRaft,
 		ArgsUsage: "[DIR]",
-		Description: "   DIR is the data dir of a stopped node; it is not changed. With --policy the same events go through\n" +
+		Description: "   DIR (or --data) is the data dir of a stopped node; it is not changed. With --policy the same events go through\n" +
 			"   the tree with the policies of another file, and what would have been decided otherwise is marked.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "log", Usage: "read this `FILE` instead, a raft.db beside its snapshots"},
@@ -28,12 +28,9 @@ func (a *app) replayCommands() []*cli.Command {
 }
 
 func replayLog(c *cli.Context) error {
-	cfg := replay.Config{Dir: c.Args().First(), Log: c.String("log")}
-	switch {
-	case cfg.Dir == "" && cfg.Log == "":
-		return usagef("no log: give the data DIR of a stopped node, or --log FILE")
-	case cfg.Dir != "" && cfg.Log != "":
-		return usagef("cannot use DIR and --log at once")
+	cfg, err := replayed(c)
+	if err != nil {
+		return err
 	}
 	if file := c.String("policy"); file != "" {
 		tree, err := treeOf(c, file)
@@ -56,4 +53,23 @@ func replayLog(c *cli.Context) error {
 	}
 	show.Replay(c.App.Writer, r, style())
 	return nil
+}
+
+// replayed says which log is meant: DIR, --log, or the data dir that other commands
+// would take.
+func replayed(c *cli.Context) (cfg replay.Config, err error) {
+	given := 0
+	for _, text := range []string{c.Args().First(), c.String("log"), c.String("data")} {
+		if text != "" {
+			given++
+		}
+	}
+	cfg = replay.Config{Dir: c.Args().First(), Log: c.String("log")}
+	switch {
+	case given > 1:
+		return cfg, usagef("cannot use DIR, --log and --data at once: one says which log")
+	case cfg.Dir == "" && cfg.Log == "":
+		cfg.Dir, err = dataDir(c)
+	}
+	return cfg, err
 }
