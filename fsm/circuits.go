@@ -138,9 +138,13 @@ func (s *state) suspects(host string) (paths []string) {
 
 // setFault and dropFault are the only ones to change faults, and against with it.
 func (s *state) setFault(f fault) {
+	old, failed := s.faults[f.Path]
+	if failed && old.Node == f.Node && old.Roams == f.Roams {
+		s.faults[f.Path] = f
+		return
+	}
 	s.dropFault(f.Path)
-	s.faults[f.Path] = f
-	if f.Roams {
+	if s.faults[f.Path] = f; f.Roams {
 		return
 	}
 	if s.against[f.Node] == nil {
@@ -190,6 +194,9 @@ func (s *state) pass(before time.Duration) {
 				s.dropFault(path)
 			}
 		}
+	}
+	if len(s.circuits) == 0 {
+		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.circuits)) {
 		if n := s.nodes[id]; n == nil || n.State == NodeGone {
