@@ -51,7 +51,7 @@ func specOf(l Launch) runner.Spec {
 	}
 	if q := p.Probe; q != nil {
 		s.Probe = &runner.Probe{
-			TCP: q.TCP, HTTP: q.HTTP, GRPC: q.GRPC, Exec: q.Exec,
+			TCP: q.TCP, HTTP: q.HTTP, GRPC: q.GRPC, Exec: q.Exec, Notify: q.Notify,
 			Interval: q.Interval, Timeout: q.Timeout, StartTimeout: q.StartTimeout, SuccessThreshold: q.SuccessThreshold,
 		}
 	}
@@ -64,7 +64,7 @@ func livenessOf(l *supervisor.Liveness) *runner.Liveness {
 		return nil
 	}
 	out := &runner.Liveness{
-		TCP: l.TCP, HTTP: l.HTTP, GRPC: l.GRPC, Exec: l.Exec, Interval: l.Interval, Timeout: l.Timeout,
+		TCP: l.TCP, HTTP: l.HTTP, GRPC: l.GRPC, Exec: l.Exec, Heartbeat: l.Heartbeat, Interval: l.Interval, Timeout: l.Timeout,
 		FailureThreshold: l.FailureThreshold, SuccessThreshold: l.SuccessThreshold, Severity: health.Severity(l.Severity),
 	}
 	if s, err := health.ParseSeverity(string(l.Severity)); err == nil {

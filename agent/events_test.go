@@ -87,9 +87,9 @@ func TestSpecOf(t *testing.T) {
 		Argv: []string{"api", "-v"}, EnvFile: "env", Dir: "/srv", User: "u", Group: "g", Umask: &umask,
 		Limits:     map[string]supervisor.Limit{"nofile": {Soft: 10, Hard: -1}},
 		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute,
-		Probe: &supervisor.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
+		Probe: &supervisor.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Notify: true, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
 		Liveness: &supervisor.Liveness{
-			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
+			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Heartbeat: 9, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
 			Severity: supervisor.SeverityFatal,
 		},
 	}
@@ -97,9 +97,9 @@ func TestSpecOf(t *testing.T) {
 		Key: "shop/api@5", Name: "shop/api", Argv: p.Argv, Env: []string{"A=b"}, EnvFile: "env", Dir: "/srv",
 		User: "u", Group: "g", Umask: &umask, Limits: map[string]runner.Limit{"nofile": {Soft: 10, Hard: 1<<64 - 1}},
 		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute, Exclusive: true,
-		Probe: &runner.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
+		Probe: &runner.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Notify: true, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
 		Liveness: &runner.Liveness{
-			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
+			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Heartbeat: 9, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
 			Severity: health.Fatal,
 		},
 	}

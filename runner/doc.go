@@ -22,6 +22,9 @@
 //     Exited waits up to 250 ms for the group to be empty, so that the next life
 //     finds its ports free. The group is signalled while the dead leader is
 //     still a zombie, so its number cannot belong to anybody else.
+//   - A child that is to say how it is (NOTIFY_SOCKET, sd_notify(3)) is heeded if the
+//     kernel says that the message came from its process group. The socket is the keeper's
+//     too: what is said while there is no runner is heard by the next.
 //   - Children outlive the runner, unless its Run ends in peace. New adopts those that
 //     the keeper holds: they are live at once, with their pids and start times, their
 //     output is read on, and min_uptime, probes and stops under way go on where they
@@ -33,7 +36,8 @@
 //     them 100 ms later; both must stand still for them to go on.
 //   - One goroutine copies all output. An idle child has no goroutine, no thread and
 //     no buffer; it costs two file descriptors here and two in the keeper. A child with a
-//     liveness check has a goroutine, which sleeps between two attempts.
+//     liveness check has a goroutine, which sleeps between two attempts, and one that says
+//     how it is a third descriptor on each side.
 //   - Children start with the node's original soft limit of open files: Go
 //     raises its own and restores it on fork.
 //
@@ -46,6 +50,8 @@
 //   - A child that is up is not well: stopped as by Stop, and its Exited is not Requested
 //     but Unwell, also if an agent dies meanwhile. A check that is merely slow for want of a
 //     free slot is not held against the child.
+//   - A child speaks while nobody reads: as many messages wait as the system lets
+//     (net.unix.max_dgram_qlen), and then it blocks, as it does when its pipes are full.
 //   - An environment with more than 256 KiB, and an exec probe or check that needs it: the
 //     next agent cannot ask it, and says so in the log.
 //   - Stop signal ignored: SIGKILL after the grace. SIGKILL without effect (the

@@ -122,6 +122,8 @@ type note struct {
 	// StopAt is when the stop signal was sent, of CLOCK_BOOTTIME; 0 = it was not.
 	StopAt  time.Duration `json:",omitempty"`
 	Failure string        `json:",omitempty"`
+	Ready   bool          `json:",omitempty"` // it has said so
+	Leaving bool          `json:",omitempty"` // it has said that it is about to end
 	// Unwell is why it is being stopped, if that was not asked for.
 	Unwell *health.HealthStatus `json:",omitempty"`
 	Probe  *Spec                `json:",omitempty"` // what its probe, until it has passed, and its liveness check need
@@ -132,6 +134,7 @@ type note struct {
 func (p *life) note() []byte {
 	n := note{
 		Name: p.name, StopSig: p.stopSig, Grace: p.grace, MinUp: p.minUp, Up: p.up, StopAt: p.stopAt, Failure: p.failure,
+		Ready: p.ready, Leaving: p.leaving,
 	}
 	if !p.stopping {
 		n.Probe = p.probed
@@ -202,7 +205,7 @@ func (r *Runner) onMessage(m *wire.Message) {
 // adopt takes over what the keeper holds from an agent before this one.
 func (r *Runner) adopt() {
 	for _, m := range r.keeper.lives {
-		p := &life{key: m.Key, status: -1, forked: true, pid: m.PID, start: m.Start, begun: true, exclusive: m.Exclusive}
+		p := &life{key: m.Key, status: -1, notify: -1, forked: true, pid: m.PID, start: m.Start, begun: true, exclusive: m.Exclusive}
 		p.since = time.Now().Add(time.Duration(m.Number) - BootTime())
 		var n note
 		if err := json.Unmarshal(m.Note, &n); err != nil && !isProbe(m.Key) {
@@ -210,6 +213,7 @@ func (r *Runner) adopt() {
 		}
 		p.name, p.stopSig, p.grace, p.minUp, p.up = n.Name, n.StopSig, n.Grace, n.MinUp, n.Up
 		p.stopAt, p.stopping, p.failure, p.probed = n.StopAt, n.StopAt != 0, n.Failure, n.Probe
+		p.ready, p.leaving, p.noticed = n.Ready, n.Leaving, make(chan struct{}, 1)
 		if n.Unwell != nil {
 			p.unwell = *n.Unwell
 		}
@@ -219,18 +223,27 @@ func (r *Runner) adopt() {
 		if isProbe(m.Key) {
 			p.onEnd = func(Event) {} // whoever waited for it is gone
 		}
-		for i, fd := range m.FDs {
-			if checkName(p.name) != nil || i >= len(streamNames) {
-				unix.Close(fd)
-				continue
-			}
-			p.streams = append(p.streams, r.logs.newStream(p.name, streamNames[i], fd))
-		}
+		r.adoptFiles(p, m.FDs)
 		r.nextID++
 		p.id = r.nextID
 		r.byKey[p.key], r.byID[p.id] = p, p
 	}
 	r.keeper.lives = nil
+}
+
+// adoptFiles takes over what the keeper held for p: its two logs, and its NOTIFY_SOCKET if
+// it has one.
+func (r *Runner) adoptFiles(p *life, fds []int) {
+	for i, fd := range fds {
+		switch {
+		case checkName(p.name) != nil || i > len(streamNames):
+			unix.Close(fd)
+		case i == len(streamNames):
+			p.notify = fd
+		default:
+			p.streams = append(p.streams, r.logs.newStream(p.name, streamNames[i], fd))
+		}
+	}
 }
 
 // resume goes on with all that was adopted, as if nothing had been.
@@ -257,6 +270,8 @@ func (r *Runner) resumeLife(p *life) {
 		r.killNow(p)
 	case p.stopping:
 		r.afterGrace(p, p.stopAt+p.grace-BootTime())
+	case p.leaving:
+		r.afterGrace(p, p.grace)
 	case p.up:
 		r.watchHealth(p)
 	default:

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/selfware/selfware/supervisor/health"
 )
@@ -11,7 +13,7 @@ func (l *Liveness) check() error {
 	if l == nil {
 		return nil
 	}
-	if l.Interval < 0 || l.Timeout < 0 || l.FailureThreshold < 0 || l.SuccessThreshold < 0 {
+	if l.Heartbeat < 0 || l.Interval < 0 || l.Timeout < 0 || l.FailureThreshold < 0 || l.SuccessThreshold < 0 {
 		return errors.New("times and thresholds of a liveness check must not be negative")
 	}
 	if l.Severity != "" {
@@ -19,7 +21,30 @@ func (l *Liveness) check() error {
 			return err
 		}
 	}
-	return target{l.TCP, l.HTTP, l.GRPC, l.Exec}.check("a liveness check")
+	return target{l.TCP, l.HTTP, l.GRPC, l.Exec}.check("a liveness check", "heartbeat", l.Heartbeat > 0)
+}
+
+// severity of a failure.
+func (l *Liveness) severity() health.Severity { return cmp.Or(l.Severity, health.Critical) }
+
+// heartbeatLooks is how often the clock is looked at in the time between two heartbeats.
+const heartbeatLooks = 8
+
+// watchOf is how p is watched. One that must speak has just done so: it counts from now.
+// Under mu.
+func (r *Runner) watchOf(p *life) health.Config {
+	l := p.probed.Liveness
+	if l.Heartbeat > 0 {
+		p.beat = health.NewHeartbeat(l.Heartbeat)
+		p.beat.Beat()
+		return health.Config{Check: p.beat, Interval: max(time.Millisecond, l.Heartbeat/heartbeatLooks), FailureThreshold: 1}
+	}
+	return health.Config{
+		Check:    r.checkOf(p.probed, target{l.TCP, l.HTTP, l.GRPC, l.Exec}),
+		Interval: l.Interval, Timeout: l.Timeout,
+		FailureThreshold: l.FailureThreshold, SuccessThreshold: l.SuccessThreshold,
+		Slots: r.probing,
+	}
 }
 
 // probeSpec is the part of s that its probe and its liveness check need; nil if it has
@@ -48,17 +73,13 @@ func afterStart(s *Spec) *Spec {
 
 // watchHealth begins to ask p, which is up, whether it is well. Under mu.
 func (r *Runner) watchHealth(p *life) {
-	if p.probed == nil || p.probed.Liveness == nil || r.closed {
+	if p.probed == nil || p.probed.Liveness == nil || p.leaving || r.closed {
 		return
 	}
-	l := p.probed.Liveness
-	m, err := health.NewMonitor(health.Config{
-		Check:    r.checkOf(p.probed, target{l.TCP, l.HTTP, l.GRPC, l.Exec}),
-		Interval: l.Interval, Timeout: l.Timeout,
-		FailureThreshold: l.FailureThreshold, SuccessThreshold: l.SuccessThreshold,
-		Severity: l.Severity, Slots: r.probing,
-		OnChange: func(found health.HealthStatus) { r.onHealth(p, found) },
-	})
+	c := r.watchOf(p)
+	c.Severity = p.probed.Liveness.severity()
+	c.OnChange = func(found health.HealthStatus) { r.onHealth(p, found) }
+	m, err := health.NewMonitor(c)
 	if err != nil {
 		r.log.Error("cannot watch a child", "key", p.key, "err", err) // check has refused it before
 		return
@@ -69,12 +90,17 @@ func (r *Runner) watchHealth(p *life) {
 }
 
 // onHealth takes what the liveness check of p found, which differs from what it found
-// before: a child that is not well is stopped, with its own grace.
+// before.
 func (r *Runner) onHealth(p *life, found health.HealthStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.judge(p, found)
+}
+
+// judge stops a child that is not well, with its own grace. Under mu.
+func (r *Runner) judge(p *life, found health.HealthStatus) {
 	switch {
-	case p.reaped || p.stopping || p.failure != "":
+	case p.reaped || p.stopping || p.leaving || p.failure != "":
 	case found.Kind != health.KindUnhealthy:
 		r.log.Info("how a child is has changed", "key", p.key, "pid", p.pid, "health", found)
 	case found.Severity == health.Warning:

@@ -27,6 +27,10 @@ const patience = 20 * time.Second
 // and as the node processes that some tests kill.
 func TestMain(m *testing.M) {
 	MaybeExec()
+	if os.Getenv("RUNNER_TEST_MODE") == "speaker" {
+		speakerMain(os.Args[1:])
+		return
+	}
 	keepertest.Main()
 	dir := os.Getenv("RUNNER_TEST_DIR")
 	if fd, ok := keeper.Connection(); ok {

@@ -28,9 +28,7 @@ func (r *Runner) probe(ctx context.Context, p *life, s *Spec) {
 	if deadline.Before(last) {
 		deadline = last
 	}
-	asking, cancel := context.WithDeadline(ctx, deadline)
-	err := r.untilPass(asking, s)
-	cancel()
+	err := r.untilUp(ctx, p, s, deadline)
 	switch {
 	case ctx.Err() != nil:
 		return // it ends, or another agent goes on asking
@@ -44,6 +42,43 @@ func (r *Runner) probe(ctx context.Context, p *life, s *Spec) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.confirmUp(p)
+	}
+}
+
+// untilUp returns nil when the probe has passed, or an error at the deadline or when ctx
+// ends.
+func (r *Runner) untilUp(ctx context.Context, p *life, s *Spec, deadline time.Time) error {
+	if s.Probe.Notify {
+		return r.untilReady(ctx, p, deadline)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return r.untilPass(ctx, s)
+}
+
+// untilReady returns nil when p has said that it is ready. Its deadline is one that p may
+// put off.
+func (r *Runner) untilReady(ctx context.Context, p *life, deadline time.Time) error {
+	for {
+		r.mu.Lock()
+		ready := p.ready
+		if p.startBy.After(deadline) {
+			deadline = p.startBy
+		}
+		r.mu.Unlock()
+		left := time.Until(deadline)
+		switch {
+		case ready:
+			return nil
+		case left <= 0:
+			return errors.New("it has not said READY=1")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.noticed:
+		case <-time.After(left):
+		}
 	}
 }
 
@@ -107,15 +142,16 @@ type target struct {
 	exec            []string
 }
 
-func (t target) check(what string) error {
+// check: exactly one is set, the sort of which the child itself speaks included.
+func (t target) check(what, told string, speaks bool) error {
 	set := 0
-	for _, is := range []bool{t.tcp != "", t.http != "", t.grpc != "", len(t.exec) > 0} {
+	for _, is := range []bool{t.tcp != "", t.http != "", t.grpc != "", len(t.exec) > 0, speaks} {
 		if is {
 			set++
 		}
 	}
 	if set != 1 {
-		return fmt.Errorf("%s needs exactly one of tcp, http, grpc and exec", what)
+		return fmt.Errorf("%s needs exactly one of tcp, http, grpc, exec and %s", what, told)
 	}
 	return nil
 }
@@ -146,7 +182,7 @@ func (r *Runner) probeExec(ctx context.Context, s *Spec, argv []string) error {
 			Exclusive: s.Exclusive, // what acts for a child ends with it, whoever sleeps
 		},
 	}
-	if err := r.enqueue(probe); err != nil {
+	if err := r.enqueueFreed(ctx, probe); err != nil {
 		return err
 	}
 	var end Event
@@ -170,4 +206,20 @@ func (r *Runner) probeExec(ctx context.Context, s *Spec, argv []string) error {
 		return fmt.Errorf("%s exited with %d", argv[0], end.Code)
 	}
 	return nil
+}
+
+// enqueueFreed is enqueue that waits for its key to be free: that the last run of a probe
+// is still being ended, be it one of the agent before, is not the child's fault.
+func (r *Runner) enqueueFreed(ctx context.Context, p *life) error {
+	for {
+		err := r.enqueue(p)
+		if !errors.Is(err, ErrKeyInUse) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("the run before does not end")
+		case <-time.After(lingerStep):
+		}
+	}
 }

@@ -62,6 +62,7 @@ func (r *Runner) closeStatus(p *life) {
 func (r *Runner) onExited(p *life, m *wire.Message) {
 	r.readStatus(p)
 	r.closeStatus(p) // its helper died in the middle of a word
+	r.closeNotices(p)
 	p.reaped, p.fenced = true, m.Fenced || p.overdue
 	delete(r.byID, p.id)
 	end := Event{Code: -1}
@@ -105,6 +106,7 @@ func (r *Runner) finish(p *life, end Event) {
 		return
 	}
 	r.stopTimer(p)
+	r.closeNotices(p)
 	delete(r.byKey, p.key)
 	end.Kind, end.Requested, end.BeforeUp, end.Fenced = Exited, p.stopping, !p.up, p.fenced
 	if !p.unwell.IsHealthy() {

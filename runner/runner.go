@@ -74,6 +74,7 @@ type Runner struct {
 	lost    chan struct{} // closed when the keeper says nothing more
 	yield   chan struct{} // closed when it asks for the end
 	helpers *poller       // status pipes of helpers
+	notices *poller       // NOTIFY_SOCKETs
 	events  *eventQueue
 	logs    *logStore
 	probing chan struct{} // a token for each probe attempt under way
@@ -124,6 +125,9 @@ func (r *Runner) open() error {
 	if r.helpers, err = newPoller("helpers"); err != nil {
 		return err
 	}
+	if r.notices, err = newPoller("notices"); err != nil {
+		return err
+	}
 	r.adopt()
 	r.send(&wire.Message{Op: wire.Sweep})
 	swept, err := r.keeper.until(wire.Swept)
@@ -137,6 +141,9 @@ func (r *Runner) open() error {
 func (r *Runner) close() {
 	if r.helpers != nil {
 		r.helpers.close()
+	}
+	if r.notices != nil {
+		r.notices.close()
 	}
 	if r.logs != nil {
 		r.logs.close()
@@ -181,6 +188,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.mu.Unlock()
 	r.owners.Go(r.spawnLoop)
 	r.owners.Go(func() { r.helpers.wait(r.onHelper) })
+	r.owners.Go(func() { r.notices.wait(r.onNotice) })
 	r.owners.Go(r.logs.pump)
 	r.owners.Go(func() { r.events.run(r.quit) })
 	r.resume()
@@ -219,6 +227,7 @@ func (r *Runner) shutdown() error {
 	close(r.quit)
 	r.endProbes()
 	r.helpers.close()
+	r.notices.close()
 	r.logs.stop()
 	r.keeper.conn.Shut()
 	r.owners.Wait()
@@ -257,7 +266,7 @@ func (r *Runner) enqueue(p *life) error {
 		return fmt.Errorf("cannot start %s: %w", p.key, ErrKeyInUse)
 	}
 	r.nextID++
-	p.id, p.status = r.nextID, -1
+	p.id, p.status, p.notify = r.nextID, -1, -1
 	r.byKey[p.key] = p
 	r.queue = append(r.queue, p)
 	poke(r.wakeSpawner)
@@ -277,6 +286,7 @@ func (r *Runner) Live() []Process {
 		}
 		list = append(list, Process{
 			Key: p.key, Name: p.name, PID: p.pid, StartTime: p.start, Since: p.since, Up: p.up, Stopping: p.stopping,
+			Status: p.says,
 		})
 	}
 	return list

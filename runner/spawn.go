@@ -40,6 +40,12 @@ type life struct {
 	unprobe            func()              // ends its probe or liveness check, if one is asked
 	probed             *Spec               // for those, as long as they are needed
 	unwell             health.HealthStatus // why it is being stopped, if that was not asked for
+	notify             int                 // its NOTIFY_SOCKET, or -1
+	ready, leaving     bool                // it has said so there
+	says               string              // its status, as it said last
+	startBy            time.Time           // until when it has put off the end of its start
+	noticed            chan struct{}       // something of this has changed
+	beat               *health.Heartbeat   // what it must say often; nil if it need not
 	timer              *time.Timer         // min_uptime, then grace, then the watch on a process that will not die
 	stopAt             time.Duration       // when its stop signal was sent, of BootTime
 	grace              time.Duration
@@ -106,6 +112,9 @@ func (r *Runner) spawn(p *life) error {
 	if err := files.open(p, helper); err != nil {
 		return fmt.Errorf("cannot start %q: %v", p.spec.Argv[0], err)
 	}
+	if files.notify >= 0 {
+		l.env = mergeEnv(l.env, notifyEnv(p.spec, files.notifyName))
+	}
 	m := &wire.Message{Op: wire.Spawn, Key: p.key, Exclusive: p.spec.Exclusive, FDs: files.theirs, Spec: &wire.Spec{
 		Path: l.path, Dir: l.dir, Argv: l.argv, Env: l.env, Umask: umask, Cred: l.cred, Files: files.places, Keep: files.keep,
 	}}
@@ -113,7 +122,8 @@ func (r *Runner) spawn(p *life) error {
 	r.mu.Lock()
 	p.exclusive = p.spec.Exclusive
 	p.grace, p.minUp, p.probed = cmp.Or(p.spec.Grace, DefaultGrace), p.spec.MinUptime, probeSpec(p.spec)
-	p.launch, p.status, p.streams = l, files.status, files.streams
+	p.launch, p.status, p.streams, p.notify = l, files.status, files.streams, files.notify
+	p.noticed = make(chan struct{}, 1)
 	if p.stopSig == 0 { // else Kill was called meanwhile
 		p.stopSig = sig
 	}
@@ -125,10 +135,10 @@ func (r *Runner) spawn(p *life) error {
 	if err := r.keeper.conn.Send(m); err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		p.status, p.streams = -1, nil
+		p.status, p.streams, p.notify = -1, nil, -1
 		return explainExec(l, err)
 	}
-	files.status, files.streams = -1, nil
+	files.status, files.streams, files.notify = -1, nil, -1
 	return nil
 }
 
@@ -165,6 +175,11 @@ func (r *Runner) watch(p *life) {
 	if p.status >= 0 {
 		if err := r.helpers.add(p.status, p.id); err != nil {
 			r.log.Warn("cannot hear how a child starts", "key", p.key, "err", err)
+		}
+	}
+	if p.notify >= 0 {
+		if err := r.notices.add(p.notify, p.id); err != nil {
+			r.log.Warn("cannot hear what a child says", "key", p.key, "err", err)
 		}
 	}
 	for _, s := range p.streams {
@@ -210,6 +225,9 @@ func (r *Runner) confirmUp(p *life) {
 		return
 	}
 	p.up, p.probed = true, afterStart(p.probed)
+	if p.unprobe != nil {
+		p.unprobe()
+	}
 	r.send(&wire.Message{Op: wire.Note, Key: p.key, Note: p.note()})
 	r.emit(p, Event{Kind: Up})
 	r.watchHealth(p)
@@ -228,41 +246,52 @@ func (r *Runner) emit(p *life, e Event) {
 // childFiles holds the descriptors around one fork: those that go to the keeper,
 // for the child and to be kept, and those that stay with us.
 type childFiles struct {
-	r       *Runner
-	theirs  []int // nil once handed on
-	places  []int // the child's by number: indices of theirs, or -1 for /dev/null
-	keep    int   // from here on, theirs are kept
-	status  int   // read end, -1 once handed on or if there is none
-	streams []*stream
+	r      *Runner
+	theirs []int // nil once handed on
+	places []int // the child's by number: indices of theirs, or -1 for /dev/null
+	keep   int   // from here on, theirs are kept
+	status int   // read end, -1 once handed on or if there is none
+	notify int   // likewise: its NOTIFY_SOCKET
+	// notifyName is what the child calls that.
+	notifyName string
+	streams    []*stream
 }
 
 func (f *childFiles) open(p *life, helper bool) error {
-	f.places, f.status = []int{-1, -1, -1}, -1
-	var kept []int
+	f.places, f.status, f.notify = []int{-1, -1, -1}, -1, -1
+	var ours []int // what the keeper gets a copy of
 	if p.onEnd == nil {
 		for i, name := range streamNames {
 			out, err := f.pipe(i + 1)
 			if err != nil {
-				closeAll(kept)
 				return err
 			}
 			f.streams = append(f.streams, f.r.logs.newStream(p.name, name, out))
-			copied, err := unix.FcntlInt(uintptr(out), unix.F_DUPFD_CLOEXEC, 0)
-			if err != nil {
-				closeAll(kept)
-				return fmt.Errorf("cannot copy a pipe: %v", err)
-			}
-			kept = append(kept, copied)
+			ours = append(ours, out)
 		}
 	}
 	var err error
+	if p.spec.speaks() {
+		if f.notify, f.notifyName, err = listenNotices(); err != nil {
+			return err
+		}
+		ours = append(ours, f.notify)
+	}
 	if helper {
 		f.places = append(f.places, -1)
-		f.status, err = f.pipe(execStatusFD)
+		if f.status, err = f.pipe(execStatusFD); err != nil {
+			return err
+		}
 	}
 	f.keep = len(f.theirs)
-	f.theirs = append(f.theirs, kept...)
-	return err
+	for _, fd := range ours {
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("cannot copy a descriptor: %v", err)
+		}
+		f.theirs = append(f.theirs, copied)
+	}
+	return nil
 }
 
 // pipe gives the child the write end as its descriptor fd, and returns our
@@ -283,8 +312,10 @@ func (f *childFiles) pipe(fd int) (in int, err error) {
 
 func (f *childFiles) close() {
 	closeAll(f.theirs)
-	if f.status >= 0 {
-		unix.Close(f.status)
+	for _, fd := range []int{f.status, f.notify} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 	}
 	for _, s := range f.streams {
 		s.end()

@@ -44,13 +44,17 @@ type Spec struct {
 	Liveness  *Liveness     // if set, the life is ended when it is up and found not to be well
 }
 
-// Probe asks a starting child whether it is ready. Exactly one of TCP, HTTP, GRPC
-// and Exec is set. It is asked until it has passed, and never after that.
+// Probe asks a starting child whether it is ready. Exactly one of TCP, HTTP, GRPC, Exec
+// and Notify is set. It is asked until it has passed, and never after that.
 type Probe struct {
 	TCP  string   // host:port that accepts a connection
 	HTTP string   // URL that answers a GET with status 200 to 399; redirects are not followed
 	GRPC string   // host:port or host:port/service, whose gRPC health service says SERVING
 	Exec []string // program that exits with 0, run with the child's environment, folder and user
+
+	// Notify asks nobody: the child must say READY=1, as to systemd (sd_notify(3)), and
+	// may put off its StartTimeout with EXTEND_TIMEOUT_USEC.
+	Notify bool
 
 	Interval     time.Duration // between two attempts; 0 = DefaultProbeInterval
 	Timeout      time.Duration // of one attempt; 0 = DefaultProbeTimeout
@@ -60,14 +64,19 @@ type Probe struct {
 }
 
 // Liveness asks a child that is up whether it is still well, until it ends. Exactly
-// one of TCP, HTTP, GRPC and Exec is set, and means what it means in a Probe. A child
-// that is Unhealthy is stopped as Stop does, and its Exited says so; but a Warning goes
+// one of TCP, HTTP, GRPC, Exec and Heartbeat is set; the first four mean what they mean in
+// a Probe. A child that is Unhealthy is stopped as Stop does, and its Exited says so; but a Warning goes
 // to the log alone.
 type Liveness struct {
 	TCP, HTTP, GRPC string
 	Exec            []string
 
-	// Zero values stand for the defaults of package health.
+	// Heartbeat asks nobody: the child must say WATCHDOG=1 this often, as to systemd, and
+	// is Unhealthy when twice that has passed since the last time. WATCHDOG_USEC tells it.
+	Heartbeat time.Duration
+
+	// Zero values stand for the defaults of package health. Of a Heartbeat, Severity alone
+	// counts.
 	Interval, Timeout                  time.Duration
 	FailureThreshold, SuccessThreshold int
 	Severity                           health.Severity // "" = Critical
@@ -144,6 +153,7 @@ type Process struct {
 	Since     time.Time // when it was forked
 	Up        bool      // Up was reported
 	Stopping  bool      // it is being ended: by Stop or Kill, or since it is not well
+	Status    string    // the STATUS= it said last, "" if it said none to this runner
 }
 
 // check returns the first fault of s that needs no look at the system.
@@ -177,7 +187,7 @@ func (p *Probe) check() error {
 	if p == nil {
 		return nil
 	}
-	return target{p.TCP, p.HTTP, p.GRPC, p.Exec}.check("a probe")
+	return target{p.TCP, p.HTTP, p.GRPC, p.Exec}.check("a probe", "notify", p.Notify)
 }
 
 // checkName refuses names that could lead out of the log folder.

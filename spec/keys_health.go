@@ -29,6 +29,10 @@ var probeTable = table[supervisor.Probe]{name: "probe", doc: "How to find out th
 		tcp: func(p *supervisor.Probe) *string { return &p.TCP }, http: func(p *supervisor.Probe) *string { return &p.HTTP },
 		grpc: func(p *supervisor.Probe) *string { return &p.GRPC }, exec: func(p *supervisor.Probe) *[]string { return &p.Exec },
 	}),
+		bind(entry[supervisor.Probe]{name: "notify", field: "Probe.Notify", examples: []any{true},
+			doc: "The program itself says that it is up, as to systemd: READY=1 to the socket in NOTIFY_SOCKET (sd_notify(3), Type=notify). " +
+				"With EXTEND_TIMEOUT_USEC it may put off start_timeout."},
+			trueKind(), false, func(p *supervisor.Probe) *bool { return &p.Notify }),
 		bind(entry[supervisor.Probe]{name: "interval", field: "Probe.Interval", doc: "Time between two attempts.", examples: []any{"500ms"}},
 			durationKind(time.Millisecond, maxDuration), DefaultProbeInterval, func(p *supervisor.Probe) *time.Duration { return &p.Interval }),
 		bind(entry[supervisor.Probe]{name: "timeout", field: "Probe.Timeout", doc: "Time that one attempt may take.", examples: []any{"2s"}},
@@ -45,6 +49,10 @@ var livenessTable = table[supervisor.Liveness]{name: "liveness",
 		tcp: func(l *supervisor.Liveness) *string { return &l.TCP }, http: func(l *supervisor.Liveness) *string { return &l.HTTP },
 		grpc: func(l *supervisor.Liveness) *string { return &l.GRPC }, exec: func(l *supervisor.Liveness) *[]string { return &l.Exec },
 	}),
+		bind(entry[supervisor.Liveness]{name: "heartbeat", field: "Liveness.Heartbeat", examples: []any{"30s"},
+			doc: "The program itself says that it is well, at least this often, as to systemd: WATCHDOG=1 to the socket in NOTIFY_SOCKET; WATCHDOG_USEC " +
+				"tells it how often (sd_notify(3), WatchdogSec). It is not well when twice as long has passed without, or when it says WATCHDOG=trigger."},
+			unset(durationKind(time.Millisecond, maxDuration)), 0, func(l *supervisor.Liveness) *time.Duration { return &l.Heartbeat }),
 		bind(entry[supervisor.Liveness]{name: "interval", field: "Liveness.Interval", doc: "Time between two attempts. The first comes this long after the worker is up.", examples: []any{"5s"}},
 			durationKind(time.Millisecond, maxDuration), DefaultLivenessInterval, func(l *supervisor.Liveness) *time.Duration { return &l.Interval }),
 		bind(entry[supervisor.Liveness]{name: "timeout", field: "Liveness.Timeout", doc: "Time that one attempt may take.", examples: []any{"2s"}},
@@ -63,9 +71,12 @@ var livenessTable = table[supervisor.Liveness]{name: "liveness",
 
 // The sorts of check of which a probe and a liveness check have exactly one.
 var (
-	probeSorts    = []string{"tcp", "http", "grpc", "exec"}
-	livenessSorts = []string{"tcp", "http", "grpc", "exec"}
+	probeSorts    = []string{"tcp", "http", "grpc", "exec", "notify"}
+	livenessSorts = []string{"tcp", "http", "grpc", "exec", "heartbeat"}
 )
+
+// askingKeys say how to ask. With notify and heartbeat nobody is asked.
+var askingKeys = []string{"interval", "timeout", "failure_threshold", "success_threshold"}
 
 // sortPlaces are the fields of the sorts that both have.
 type sortPlaces[T any] struct {

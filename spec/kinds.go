@@ -187,7 +187,51 @@ func oneOfKind[V any](k kind[*V], sorts []string) kind[*V] {
 			r.fail(n, "", "%s needs exactly one of %s; it has %s", r.key, anyOf(sorts), has)
 			return nil, false
 		}
-		return v, ok
+		return v, ok && r.asksNobody(n)
+	}
+	return k
+}
+
+// asksNobody refuses keys that say how to ask, where the program speaks by itself.
+func (r *reader) asksNobody(n *node) bool {
+	before := len(r.errs)
+	for _, told := range []string{"notify", "heartbeat"} {
+		if _, has := n.get(told); !has {
+			continue
+		}
+		for _, key := range askingKeys {
+			if p, has := n.get(key); has {
+				r.fail(p.key, "leave it out", "%s means nothing with %s: the program is not asked, it speaks by itself", key, told)
+			}
+		}
+	}
+	return len(r.errs) == before
+}
+
+// unset is a kind whose zero value means that there is none.
+func unset[V comparable](k kind[V]) kind[V] {
+	write := k.write
+	k.write = func(v V) string {
+		if v == *new(V) {
+			return ""
+		}
+		return write(v)
+	}
+	return k
+}
+
+// trueKind is true: the key says it all.
+func trueKind() kind[bool] {
+	k := boolKind()
+	read := k.read
+	k = unset(k)
+	k.schema = map[string]any{"const": true}
+	k.read = func(r *reader, n *node) (bool, bool) {
+		v, ok := read(r, n)
+		if ok && !v {
+			r.want(n, "true", "or leave it out")
+		}
+		return v, ok && v
 	}
 	return k
 }

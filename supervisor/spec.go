@@ -221,12 +221,14 @@ type Limit struct {
 }
 
 // Probe confirms a start: exactly one of TCP (host:port), HTTP (URL), GRPC
-// (host:port, or host:port/service) and Exec (argv).
+// (host:port, or host:port/service), Exec (argv) and Notify (the program says READY=1,
+// as to systemd).
 type Probe struct {
 	TCP          string        `json:"tcp,omitempty"`
 	HTTP         string        `json:"http,omitempty"`
 	GRPC         string        `json:"grpc,omitempty"`
 	Exec         []string      `json:"exec,omitempty"`
+	Notify       bool          `json:"notify,omitempty"`
 	Interval     time.Duration `json:"interval,omitempty"`
 	Timeout      time.Duration `json:"timeout,omitempty"`
 	StartTimeout time.Duration `json:"start_timeout,omitempty"`
@@ -248,12 +250,14 @@ const (
 )
 
 // Liveness says how to find out that a worker that is up is not well any more: exactly
-// one of TCP, HTTP, GRPC and Exec, as in a Probe.
+// one of TCP, HTTP, GRPC and Exec, as in a Probe, and Heartbeat (the program says
+// WATCHDOG=1 this often, as to systemd; twice as long without is a failure).
 type Liveness struct {
 	TCP              string        `json:"tcp,omitempty"`
 	HTTP             string        `json:"http,omitempty"`
 	GRPC             string        `json:"grpc,omitempty"`
 	Exec             []string      `json:"exec,omitempty"`
+	Heartbeat        time.Duration `json:"heartbeat,omitempty"`
 	Interval         time.Duration `json:"interval,omitempty"`
 	Timeout          time.Duration `json:"timeout,omitempty"`
 	FailureThreshold int           `json:"failure_threshold,omitempty"`
