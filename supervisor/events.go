@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/selfware/selfware/internal/bug"
 )
@@ -52,7 +53,7 @@ func (t *Tree) onStarted(n *node, ev ChildEvent) error {
 	}
 	l.Phase, l.Spawned, l.PID = PhaseRunning, true, ev.PID
 	t.become(n, l)
-	t.decide(n, VerdictUp, Cause{Kind: CauseConfirmed}, fmt.Sprintf("%s runs on %s (pid %d)", n.path, l.Node, ev.PID))
+	t.decide(n, VerdictUp, Cause{Kind: CauseConfirmed}, n.path+" runs on "+l.Node+" (pid "+strconv.Itoa(ev.PID)+")")
 	return nil
 }
 
@@ -100,7 +101,7 @@ func (t *Tree) stopped(n *node, ev ChildEvent) {
 	}
 	t.ended(n, ev.Type == EventFenced)
 	t.decideOn(n, host, VerdictStopped, Cause{Kind: CauseOrdered, Detail: describe(ev)},
-		fmt.Sprintf("%s has stopped on %s as ordered (%s)", n.path, host, describe(ev)))
+		n.path+" has stopped on "+host+" as ordered ("+describe(ev)+")")
 }
 
 // onAssign gives a pending life its node.
@@ -122,7 +123,7 @@ func (t *Tree) onAssign(in Assign) error {
 	}
 	l.Phase, l.Node, l.Avoid, l.Only = PhaseStarting, in.Node, nil, ""
 	t.become(n, l)
-	sentence := fmt.Sprintf("%s goes to %s", n.path, in.Node)
+	sentence := n.path + " goes to " + in.Node
 	if in.Why != "" {
 		sentence += ": " + in.Why
 	}
@@ -168,11 +169,34 @@ func (t *Tree) decideOn(n *node, host string, v Verdict, c Cause, sentence strin
 }
 
 func (t *Tree) record(n *node, d Decision) {
-	if len(n.history) >= HistoryLimit {
-		n.history = slices.Delete(n.history, 0, len(n.history)-HistoryLimit+1)
-	}
-	n.history = append(n.history, d)
+	n.history.add(d)
 	n.life.Reason = d.Sentence
 	t.out = append(t.out, d)
 	t.touch(n)
+}
+
+// history is the last decisions about a child, at most HistoryLimit, in a ring.
+type history struct {
+	ring   []Decision
+	oldest int
+}
+
+func (h *history) add(d Decision) {
+	if len(h.ring) < HistoryLimit {
+		if h.ring == nil {
+			h.ring = make([]Decision, 0, 4) // to start, to place, up; and how it ended
+		}
+		h.ring = append(h.ring, d)
+		return
+	}
+	h.ring[h.oldest] = d
+	h.oldest = (h.oldest + 1) % HistoryLimit
+}
+
+// list gives them oldest first. It may share memory with the ring.
+func (h *history) list() []Decision {
+	if h.oldest == 0 {
+		return h.ring
+	}
+	return slices.Concat(h.ring[h.oldest:], h.ring[:h.oldest])
 }

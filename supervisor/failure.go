@@ -60,27 +60,26 @@ func (t *Tree) paced(n *node, delay time.Duration) (time.Duration, string) {
 
 // sentence words the restart or move of n.
 func sentence(n *node, d Decision) string {
-	what := fmt.Sprintf("%s failed (%s)", n.path, d.Cause.Detail)
+	where := ""
 	if n.worker() && d.Node != "" {
-		what = fmt.Sprintf("%s failed on %s (%s)", n.path, d.Node, d.Cause.Detail)
+		where = " on " + d.Node
 	}
+	does := ": restart it"
 	if d.Verdict == VerdictMove {
-		what += fmt.Sprintf("; %d crashes in a row there: move it to another node", n.spec.MoveAfter)
-	} else {
-		what += ": restart it"
+		does = fmt.Sprintf("; %d crashes in a row there: move it to another node", n.spec.MoveAfter)
 	}
 	if len(n.parent.children) > 1 {
 		switch n.parent.strategy {
 		case OneForAll:
-			what += " and all its siblings"
+			does += " and all its siblings"
 		case RestForOne:
-			what += " and the siblings started after it"
+			does += " and the siblings started after it"
 		}
 	}
 	if d.Delay > 0 {
-		what += fmt.Sprintf(" after %v", d.Delay)
+		does += " after " + d.Delay.String()
 	}
-	return fmt.Sprintf("%s; budget %v used", what, d.After)
+	return n.path + " failed" + where + " (" + d.Cause.Detail + ")" + does + "; budget " + d.After.String() + " used"
 }
 
 // prune forgets the charges that lie before the window and gives what is left.

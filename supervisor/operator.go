@@ -100,7 +100,7 @@ func (t *Tree) startWorker(n *node, cause Cause) {
 		return
 	}
 	t.renew(n, renewal{stay: true, start: string(cause.Kind)})
-	t.decide(n, VerdictStart, cause, fmt.Sprintf("%s starts (%s)", n.path, because(cause)))
+	t.decide(n, VerdictStart, cause, n.path+" starts ("+because(cause)+")")
 }
 
 func because(c Cause) string {
@@ -142,7 +142,7 @@ func (t *Tree) stopAll(n *node, cause Cause) {
 			return
 		}
 		t.end(x, PhaseStopped, renewal{})
-		t.decide(x, VerdictStop, cause, fmt.Sprintf("%s stops (%s)", x.path, because(cause)))
+		t.decide(x, VerdictStop, cause, x.path+" stops ("+because(cause)+")")
 	})
 }
 

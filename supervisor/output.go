@@ -1,7 +1,7 @@
 package supervisor
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -62,10 +62,11 @@ type Budget struct {
 }
 
 func (b Budget) String() string {
+	s := strconv.Itoa(b.Used) + " of " + strconv.Itoa(b.Max) + " in " + b.Period.String()
 	if b.Held > 0 {
-		return fmt.Sprintf("%d of %d in %v (and %d held back for nodes that were cut off)", b.Used, b.Max, b.Period, b.Held)
+		s += " (and " + strconv.Itoa(b.Held) + " held back for nodes that were cut off)"
 	}
-	return fmt.Sprintf("%d of %d in %v", b.Used, b.Max, b.Period)
+	return s
 }
 
 // spent: the next failure escalates.

@@ -45,7 +45,7 @@ type NodeState struct {
 func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting,
-		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history,
+		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(),
 	}
 	t.root.walk(func(n *node) {
 		if n.parent != nil {
@@ -61,7 +61,7 @@ func (t *Tree) State() State {
 }
 
 func (n *node) state() NodeState {
-	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies, Life: n.life, History: n.history}
+	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies, Life: n.life, History: n.history.list()}
 }
 
 // leaving lists the children that left the spec, by path.
@@ -89,7 +89,7 @@ func FromState(s State) (*Tree, error) {
 		return nil, fmt.Errorf("cannot restore tree %s: %d children in its state, %d in its spec", s.Spec.Name, len(s.Nodes), t.size-1)
 	}
 	t.failed, t.failedAt, t.deleting = s.Failed, s.FailedAt, s.Deleting
-	t.root.down, t.root.begun, t.root.shared, t.root.history = s.Down, s.Begun, s.Shared, s.History
+	t.root.down, t.root.begun, t.root.shared, t.root.history = s.Down, s.Begun, s.Shared, history{ring: s.History}
 	for _, ns := range s.Nodes {
 		n := t.byPath[ns.Path]
 		if n == nil {
@@ -111,7 +111,7 @@ func FromState(s State) (*Tree, error) {
 
 // adopt gives a node its saved state and enters it into the indexes.
 func (t *Tree) adopt(n *node, ns NodeState) {
-	n.down, n.begun, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Shared, ns.Life, ns.History
+	n.down, n.begun, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Shared, ns.Life, history{ring: ns.History}
 	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
 		t.lenders[n] = true
 	}

@@ -148,7 +148,7 @@ func (t *Tree) Child(path string) (Status, bool) {
 // first, at most HistoryLimit.
 func (t *Tree) History(path string) []Decision {
 	if n := t.byPath[path]; n != nil {
-		return n.history
+		return n.history.list()
 	}
 	return nil
 }

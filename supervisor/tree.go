@@ -73,7 +73,7 @@ type node struct {
 	down Phase
 
 	life    life
-	history []Decision
+	history history
 	dirty   bool // in Tree.changed
 	waits   bool // in Tree.waiting
 
