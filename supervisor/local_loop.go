@@ -75,6 +75,14 @@ func (l *local) child(path string) *localChild {
 // now is the time since the supervisor began: cluster time for its tree.
 func (l *local) now() time.Duration { return time.Since(l.began) }
 
+// until is how long it is to a time of now's; 0 if that is over.
+func (l *local) until(at time.Duration) time.Duration {
+	if at == 0 {
+		return 0
+	}
+	return max(0, at-l.now())
+}
+
 // run is the owner's loop. It ends when nothing is left to run.
 func (l *local) run() {
 	l.must(Start{Path: l.name})
@@ -157,7 +165,7 @@ func (l *local) tell(c *localChild, e Epoch, ev ChildEvent, err error) {
 // over, or begins anew.
 func (l *local) failed(d Decision) {
 	if at, again := l.tree.RetryAt(); again {
-		l.retry = time.AfterFunc(at-l.now(), func() { l.box.put(message{kind: isRetry}) })
+		l.retry = time.AfterFunc(l.until(at), func() { l.box.put(message{kind: isRetry}) })
 		return
 	}
 	if !l.closing {
@@ -220,7 +228,7 @@ func (l *local) begin(c *localChild) {
 		return
 	}
 	c.disarm()
-	if wait := o.NotBefore - l.now(); wait > 0 {
+	if wait := l.until(o.NotBefore); wait > 0 {
 		c.alarm = time.AfterFunc(wait, func() { l.box.put(message{kind: isDue, child: c}) })
 		return
 	}

@@ -32,8 +32,12 @@ type mailbox struct {
 
 func (b *mailbox) put(m message) {
 	b.mu.Lock()
+	first := len(b.items) == 0
 	b.items = append(b.items, m)
 	b.mu.Unlock()
+	if !first {
+		return // the owner has yet to take what was there before, and knows
+	}
 	select {
 	case b.wake <- struct{}{}:
 	default:
