@@ -49,7 +49,7 @@ HOURS ?= 8
 SEEDS ?=
 ROW ?=
 
-.PHONY: otp replay build demo test test-deps test-short lint race bench bugs jepsen soak clean
+.PHONY: otp replay build demo test test-deps test-short lint race bench bench-library bugs jepsen soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
@@ -86,6 +86,11 @@ lint:
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test -count=1 ./internal/lint
+
+# The library beside suture, in the same run; docs/library.md reads the figures.
+bench-library:
+	$(GO) test ./supervisor -run '^$$' -bench LocalRestart -benchtime 50000x -count 3
+	$(GO) test ./supervisor -run '^$$' -bench LocalMany -benchtime 3x -count 2
 
 # All rows make the table of docs/benchmarks.md; single rows only print.
 bench: build

@@ -69,31 +69,44 @@ func startSuture(b *testing.B, components []supervisor.ComponentFunc) func() {
 
 var errBench = errors.New("failed")
 
-// BenchmarkLocalRestart: one child fails again and again. ns/op is from one call of its
-// Run to the next; latency from its return, or its panic, to the next call.
+// BenchmarkLocalRestart: one child fails again and again. In a storm it does so at once:
+// ns/op is from one call of its Run to the next. Calm, it does so when it is told to,
+// after a moment in which its supervisor has nothing to do. Latency is from its
+// return, or its panic, to the next call.
 func BenchmarkLocalRestart(b *testing.B) {
-	for name, fail := range map[string]func() error{
-		"error": func() error { return errBench },
-		"panic": func() error { panic(errBench) },
+	for _, c := range []struct {
+		name string
+		calm bool
+		fail func() error
+	}{
+		{"calm/error", true, func() error { return errBench }},
+		{"calm/panic", true, func() error { panic(errBench) }},
+		{"storm/error", false, func() error { return errBench }},
+		{"storm/panic", false, func() error { panic(errBench) }},
 	} {
 		for _, r := range rivals {
-			b.Run(name+"/"+r.name, func(b *testing.B) { benchRestart(b, r, fail) })
+			b.Run(c.name+"/"+r.name, func(b *testing.B) { benchRestart(b, r, c.calm, c.fail) })
 		}
 	}
 }
 
-func benchRestart(b *testing.B, r rival, fail func() error) {
+func benchRestart(b *testing.B, r rival, calm bool, fail func() error) {
 	var failed time.Time
-	over := make(chan struct{})
+	came := make(chan int, 1)
+	die := make(chan struct{})
 	samples := make([]time.Duration, 0, b.N)
 	component := func(ctx context.Context) error {
 		if !failed.IsZero() {
 			samples = append(samples, time.Since(failed))
 		}
-		if len(samples) == b.N {
-			close(over)
-			<-ctx.Done()
-			return nil
+		n := len(samples)
+		if calm || n == b.N {
+			came <- n
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-die:
+			}
 		}
 		failed = time.Now()
 		return fail()
@@ -101,7 +114,15 @@ func benchRestart(b *testing.B, r rival, fail func() error) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	stop := r.start(b, []supervisor.ComponentFunc{component})
-	<-over
+	for n := range came {
+		if n == b.N {
+			break
+		}
+		for range 100 { // let the supervisor come to rest
+			runtime.Gosched()
+		}
+		die <- struct{}{}
+	}
 	b.StopTimer()
 	stop()
 	slices.Sort(samples)
