@@ -659,3 +659,57 @@ func TestLocalDetail(t *testing.T) {
 		t.Errorf("%+v", ev)
 	}
 }
+
+// TestLocalStopsLastFirst: of stops that are ordered at once the last child's is first.
+func TestLocalStopsLastFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, log := newDiary(), make(chan Entry, 100)
+		b := New("t").WithLog(log)
+		for _, id := range []string{"a", "b", "c"} {
+			b.AddChild(id, d.failing(id, 0, broken))
+		}
+		h := start(t, b)
+		read(log, false) // all wait for their second lives
+		stop(t, h)
+		expect(t, read(log, false), "t/c exited killed: it had not begun\n"+
+			"t/b exited killed: it had not begun\n"+
+			"t/a exited killed: it had not begun")
+	})
+}
+
+// TestLocalEndsOnce: once it has given up nobody starts it again, although it has yet
+// to end.
+func TestLocalEndsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary()
+		h := start(t, New("t").WithRestartPolicy(policy(0)).
+			AddChild("a", d.failing("a", time.Second, broken)).AddChild("b", d.deaf("b", 5*time.Second)))
+		time.Sleep(2 * time.Second)
+		for _, in := range []Input{Start{Path: "t"}, Restart{Path: "t/a"}} {
+			if _, err := h.Do(in); !errors.Is(err, ErrStopped) {
+				t.Errorf("%+v: %v", in, err)
+			}
+		}
+		if err := h.Wait(); !errors.Is(err, ErrExhausted) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLocalLendsNothing: no node restarts a child alone here, so no budget is held back
+// for one.
+func TestLocalLendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, New("t").AddChild("a", newDiary().worker("a")))
+		for _, in := range []Input{Stop{Path: "t/a"}, Start{Path: "t/a"}, Restart{Path: "t/a"}} {
+			if _, err := h.Do(in); err != nil {
+				t.Errorf("%+v: %v", in, err)
+			}
+			synctest.Wait()
+		}
+		if s, _ := h.Child("t/a"); s.Phase != PhaseRunning || s.Budget.Held != 0 {
+			t.Errorf("%+v", s)
+		}
+		stop(t, h)
+	})
+}
