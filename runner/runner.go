@@ -235,7 +235,7 @@ func (r *Runner) shutdown() error {
 	return err
 }
 
-// endProbes ends the probes of those that live on.
+// endProbes ends the probes of those that live on, and hears no more of them.
 func (r *Runner) endProbes() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -243,6 +243,7 @@ func (r *Runner) endProbes() {
 		if p.unprobe != nil {
 			p.unprobe()
 		}
+		r.closeNotices(p)
 	}
 }
 
