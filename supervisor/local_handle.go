@@ -103,8 +103,8 @@ func (h *Handle) Wait() error {
 	return h.local.err
 }
 
-// Stop stops all children, last first, and waits until every component has returned,
-// or ctx has ended: then the error names those that still run. They go on being
+// Stop stops all children, last first, and waits as Wait does, with the same errors; or
+// until ctx has ended: then the error names those that still run. They go on being
 // waited for.
 func (h *Handle) Stop(ctx context.Context) error {
 	h.ask(func() { h.local.stop("Handle.Stop") })
