@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/jepsen-lite/history"
 	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
@@ -57,5 +59,32 @@ func TestProbe(t *testing.T) {
 	defer cancel()
 	if status, says, _ := healthOf(ctx, said{url: silent.URL}); status != 0 || says == "" {
 		t.Errorf("silence: %d %q", status, says)
+	}
+}
+
+// ours is a lab with one node, which is this process.
+type ours struct{ lab.Lab }
+
+func (ours) Nodes() []lab.Node { return []lab.Node{said{}} }
+
+func (said) Agent() (lab.Proc, error) { return lab.Proc{PID: os.Getpid()}, nil }
+
+// TestWatch: what agents use is known from the beginning, or an election that a busy
+// machine caused would look like one of no cause.
+func TestWatch(t *testing.T) {
+	dir := t.TempDir()
+	samples, err := history.Create[history.Sample](dir, history.FileResources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tt := &tester{lab: ours{}, samples: samples}
+	at := history.Now()
+	tt.watch(t.Context())()
+	if err := samples.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := history.Load[history.Sample](dir, history.FileResources)
+	if err != nil || len(all) != 1 || all[0].Time.Sub(at) > time.Second || all[0].Threads == 0 {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

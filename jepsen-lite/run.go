@@ -37,7 +37,8 @@ type tester struct {
 	probes  *history.Stream[history.Probe]
 	witness *witness.Collector
 	clients *workload.Clients
-	first   int // nodes at the beginning
+	first   int    // nodes at the beginning
+	unwatch func() // ends the sampling of what agents use
 }
 
 func runCommand(ctx context.Context, args []string) (valid bool, err error) {
@@ -87,6 +88,8 @@ func (t *tester) test(ctx context.Context) (err error) {
 		}
 	}
 	t.say("seed %d: %s under %s on %s, %v", t.seed, t.work.Name, t.names(), t.backend, t.length)
+	t.unwatch = func() {}
+	defer func() { t.unwatch() }()
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
@@ -108,8 +111,8 @@ func (t *tester) names() (names []string) {
 }
 
 // begin brings up nodes, streams and trees.
-func (t *tester) begin(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+func (t *tester) begin(whole context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(whole, startTime)
 	defer cancel()
 	if err := t.lab.Start(ctx); err != nil {
 		return fmt.Errorf("cannot bring up the cluster: %w", err)
@@ -118,6 +121,7 @@ func (t *tester) begin(ctx context.Context) (err error) {
 	if err := t.record(); err != nil {
 		return err
 	}
+	t.unwatch = t.watch(whole)
 	t.run = history.Run{
 		Workload: t.work.Name, Backend: t.backend, Profile: t.profile, Seed: t.seed, Length: t.length,
 		Nemeses: t.names(), Checkers: t.checkers(), Children: t.work.Expect(),
@@ -199,7 +203,6 @@ func (t *tester) trial(ctx context.Context) error {
 	var all sync.WaitGroup
 	t.run.Began = history.Now()
 	all.Go(func() { t.clients.Run(asking) })
-	all.Go(func() { t.sample(asking) })
 	all.Go(func() { t.probe(asking) })
 	all.Go(func() { workload.Subscribe(asking, t.work.Subscribers, t.lab, t.seen) })
 	all.Go(func() { t.crowd(asking) })
@@ -213,6 +216,7 @@ func (t *tester) trial(ctx context.Context) error {
 		err = t.recover(ctx)
 	}
 	t.run.Ended = history.Now()
+	t.unwatch()
 	quiet()
 	all.Wait()
 	return err

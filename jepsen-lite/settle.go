@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/selfware/selfware/api/client"
@@ -69,9 +70,18 @@ func (t *tester) converge(ctx context.Context) {
 	}
 }
 
-// sample writes down each second what agents use.
+// watch samples from now on, until stop is called. A cluster that comes up on a busy
+// machine has elections that reach into the trial: the reason for them is to be known.
+func (t *tester) watch(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	all.Go(func() { t.sample(ctx) })
+	return func() { cancel(); all.Wait() }
+}
+
+// sample writes down at once, and then each second, what agents use.
 func (t *tester) sample(ctx context.Context) {
-	for pause(ctx, time.Second) == nil {
+	for first := true; first || pause(ctx, time.Second) == nil; first = false {
 		for _, n := range t.lab.Nodes() {
 			if p, err := n.Agent(); err == nil {
 				if s, ok := sampleOf(n, p); ok {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,17 @@ func (in *Input) probes() {
 				p.Status, p.Says, p.Leader = 503, "no_leader", ""
 			}
 			in.Probes = append(in.Probes, p)
+		}
+	}
+}
+
+// busyAtFirst is a time before the first sample in which n1 got no processor.
+func (in *Input) busyAtFirst(from, to int) {
+	in.Samples = slices.Insert(in.Samples, 0, history.Sample{Node: "n1", Time: ms(from)},
+		history.Sample{Node: "n1", Time: ms(to), Waited: 400 * time.Millisecond})
+	for i := range in.Samples[2:] {
+		if s := &in.Samples[2+i]; s.Node == "n1" {
+			s.Waited = 400 * time.Millisecond
 		}
 	}
 }
@@ -469,7 +481,7 @@ func TestCheckers(t *testing.T) {
 
 		{"health", "ready though cut off", func(in *Input) { in.says("n1", 9500, 9500, 200, "ok", "n2") }, "n1 said at 9500000000 that it hears the leader n2, cut off"},
 		{"health", "ready while it cannot know yet", func(in *Input) { in.says("n1", 5000, 8900, 200, "ok", "n2") }, ""},
-		{"health", "not ready though left alone", func(in *Input) { in.says("n3", 17_000, 17_000, 503, "no_leader", "") }, `n3 said "no_leader" (503)`},
+		{"health", "not ready though left alone", func(in *Input) { in.says("n3", 17_000, 17_000, 503, "no_leader", "") }, `n3 said "no_leader" (503) at 17000000000, though all faults were long over`},
 		{"health", "silent though left alone", func(in *Input) { in.says("n3", 17_000, 17_000, 0, "timeout", "") }, `n3 said "timeout" (0)`},
 		{"health", "ready without a leader", func(in *Input) { in.says("n3", 17_000, 17_000, 200, "ok", "") }, `n3 said "ok" (200)`},
 		{"health", "too busy to say", func(in *Input) { in.says("n3", 17_000, 17_000, 503, "busy", "") }, ""},
@@ -493,6 +505,29 @@ func TestCheckers(t *testing.T) {
 			in.Samples = append(in.Samples, history.Sample{Node: "n2", Time: ms(15_000)},
 				history.Sample{Node: "n2", Time: ms(16_000), Waited: 400 * time.Millisecond})
 		}, ""},
+		{"health", "not ready before any fault", func(in *Input) { in.says("n3", 1000, 1000, 503, "no_leader", "") }, "though no fault had come yet and nobody saw the machine too busy"},
+		{"health", "not ready before any fault, long after the machine was busy", func(in *Input) {
+			in.busyAtFirst(-5000, -4500)
+			in.says("n3", 1000, 1000, 503, "no_leader", "")
+		}, "though no fault had come yet"},
+		{"health", "not ready before any fault on a machine that is too busy", func(in *Input) {
+			in.busyAtFirst(-1000, 0)
+			in.says("n3", 1000, 1000, 503, "no_leader", "")
+		}, ""},
+		{"health", "not ready once, on a machine that is always too busy", func(in *Input) {
+			in.Samples = nil
+			for s := range 21 {
+				in.Samples = append(in.Samples, history.Sample{Node: "n1", Time: ms(1000 * s), Waited: time.Duration(s) * 400 * time.Millisecond})
+			}
+			in.says("n3", 17_000, 17_000, 503, "no_leader", "")
+		}, ""},
+		{"health", "never ready, on a machine that is always too busy", func(in *Input) {
+			in.busyAtFirst(-1000, 20_000)
+			in.Samples[1].Waited = 10 * time.Second
+			for _, n := range in.Run.Nodes {
+				in.says(n, 0, 20_000, 503, "no_leader", "")
+			}
+		}, "no node was asked while all was well"},
 		{"health", "nobody asked while all was well", func(in *Input) { in.Faults[0].Start, in.Faults[0].End = 0, ms(20_000) }, "no node was asked while all was well"},
 		{"health", "the cut off say nothing", func(in *Input) {
 			in.says("n1", 5000, 10_000, 0, "timeout", "")

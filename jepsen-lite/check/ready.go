@@ -29,6 +29,7 @@ func ready(in *Input, v *Verdict) {
 	v.need(r.said > 0 || !r.long(), "no node that was cut off for long said that it hears no leader")
 	v.count("answers", len(in.Probes))
 	v.count("ready while well", r.well)
+	v.count("not ready on a busy machine", r.excused)
 	v.count("not ready while cut off", r.said)
 	v.count("ready again after a cut", r.back)
 	v.count("longest until ready again, ms", int(r.longest.Milliseconds()))
@@ -43,8 +44,8 @@ type readiness struct {
 	cuts    []history.Effect
 	starved []span
 
-	well, said, back, busy int
-	longest                time.Duration
+	well, excused, said, back, busy int
+	longest                         time.Duration
 }
 
 // readyAfter is when all nodes must be ready after a fault: later if it, or one that
@@ -102,17 +103,29 @@ func (r *readiness) whileWell(p history.Probe) {
 			return
 		}
 	}
-	for _, s := range r.starved {
-		if s.from < p.Answered && p.Time < s.to.Add(r.bounds.Ready) {
-			return
-		}
-	}
 	if p.Time < r.in.Run.Began {
 		return
 	}
-	if r.well++; !p.Ready() {
-		r.v.bad("%s said %q (%d) at %d, though all faults were long over", p.Node, p.Says, p.Status, p.Time)
+	// A busy machine excuses a node that is not ready; one that is ready is as well as
+	// on any other.
+	busy := slices.ContainsFunc(r.starved, func(s span) bool { return s.from < p.Answered && p.Time < s.to.Add(r.bounds.Ready) })
+	switch {
+	case p.Ready():
+		r.well++
+	case busy:
+		r.excused++
+	default:
+		r.well++
+		r.v.bad("%s said %q (%d) at %d, though %s", p.Node, p.Says, p.Status, p.Time, r.quiet(p))
 	}
+}
+
+// quiet says why a node had no reason not to be ready.
+func (r *readiness) quiet(p history.Probe) string {
+	if slices.ContainsFunc(r.in.Faults, func(f history.Fault) bool { return f.Start < p.Time }) {
+		return "all faults were long over"
+	}
+	return "no fault had come yet and nobody saw the machine too busy"
 }
 
 // returns judges how soon those that were cut off say that they are well again,
