@@ -27,6 +27,10 @@
 // What is excused rests on what was seen, not on names: nemesis.jsonl says which
 // nodes stood still as a whole and which could reach no majority, and when.
 //
+// A clock can be set wrong only in a build for that purpose: for clock-* nodes are built
+// from the module that jepsen-lite stands in, whatever --binary says; outside of it they
+// are refused, and a matrix says so before its first cell.
+//
 // # A matrix
 //
 // Each workload under each nemesis, a run each: matrix.json for programs, matrix.md

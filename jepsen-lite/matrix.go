@@ -73,11 +73,18 @@ func matrixCommand(ctx context.Context, args []string) (bool, error) {
 		}
 	}
 	cells := m.cells()
+	if err := m.mark(os.Stderr, cells); err != nil {
+		return false, err
+	}
 	fmt.Fprintf(os.Stderr, "%d cells, each about %v\n", len(cells), m.length+30*time.Second)
 	end := time.Now().Add(m.limit)
 	for i := range cells {
-		if cells[i].Error = "not run: the time is over"; m.limit == 0 || time.Now().Before(end) {
-			m.run(ctx, &cells[i])
+		switch c := &cells[i]; {
+		case c.Error != "": // known before
+		case m.limit > 0 && time.Now().After(end):
+			c.Error = "not run: the time is over"
+		default:
+			m.run(ctx, c)
 		}
 		if ctx.Err() != nil {
 			return false, ctx.Err()
@@ -100,7 +107,7 @@ func parseMatrix(args []string) (m matrix, err error) {
 	flags.Uint64Var(&m.seed, "seed", 1, "seed of the first cell; each next one has the next")
 	flags.StringVar(&m.backend, "backend", "netns", "netns, loopback or compose")
 	flags.StringVar(&m.profile, "profile", "lan", "profile of the nodes")
-	flags.StringVar(&m.binary, "binary", "", "`PATH` of the selfware-node to test")
+	flags.StringVar(&m.binary, "binary", "", "`PATH` of the selfware-node to test (default: it is built; for clock-* always, from the module one stands in)")
 	flags.StringVar(&m.dir, "dir", "", "`FOLDER` for what is found, a folder per cell")
 	switch err := flags.Parse(args); {
 	case err != nil:
@@ -134,6 +141,23 @@ func (m matrix) cells() (all []cell) {
 		}
 	}
 	return all
+}
+
+// mark finds the cells that cannot be tested here, and tells of them before hours go
+// by with the others.
+func (m matrix) mark(w io.Writer, cells []cell) error {
+	for i := range cells {
+		c := &cells[i]
+		o, err := parse(m.args(*c))
+		if err != nil {
+			return err
+		}
+		if err := o.buildable(); err != nil {
+			c.Error = err.Error()
+			fmt.Fprintf(w, "%s under %s will not be tested: %v\n", c.Workload, c.Nemesis, err)
+		}
+	}
+	return nil
 }
 
 // args are the flags of a cell's run.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/selfware/selfware/jepsen-lite/check"
 	"github.com/selfware/selfware/jepsen-lite/history"
+	"github.com/selfware/selfware/jepsen-lite/lab"
 )
 
 // TestMatrixPlan: every workload meets every nemesis, with a seed of its own, and
@@ -36,6 +38,50 @@ func TestMatrixPlan(t *testing.T) {
 	}
 	if m, err := parseMatrix([]string{"--dir", "x", "--workload", "all", "--nemesis", "none"}); err != nil || len(m.cells()) != len(workloadNames()) {
 		t.Errorf("all workloads: %v, %v", m.works, err)
+	}
+}
+
+// TestMatrixClocks: cells whose nodes cannot be built here are marked before any is run,
+// and so says a run alone.
+func TestMatrixClocks(t *testing.T) {
+	out := t.TempDir()
+	args := []string{"--nemesis", "clock-drift,kill-node,pause-agent+clock-wall,mixed", "--binary", "./selfware-node", "--dir", out}
+	m, err := parseMatrix(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := func() (errs, told string) {
+		var b bytes.Buffer
+		cells := m.cells()
+		if err := m.mark(&b, cells); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cells {
+			errs += c.Error + ";"
+		}
+		return errs, b.String()
+	}
+	if errs, told := marked(); errs != ";;;;" || told != "" {
+		t.Errorf("in the module: %s %s", errs, told)
+	}
+	t.Chdir(t.TempDir())
+	why := lab.Clocks()
+	if why == nil {
+		t.Fatal("clocks can be built of nothing")
+	}
+	errs, told := marked()
+	if errs != fmt.Sprintf("%v;;%v;;", why, why) || strings.Count(told, "will not be tested") != 2 || !strings.Contains(told, "exclusive under clock-drift") {
+		t.Errorf("outside: %s\n%s", errs, told)
+	}
+	if valid, err := runCommand(t.Context(), m.args(m.cells()[0])); valid || err == nil || err.Error() != why.Error() {
+		t.Errorf("a run: %v, %v", valid, err)
+	}
+	if valid, err := matrixCommand(t.Context(), append(args, "--limit", "1ns")); valid || err == nil {
+		t.Errorf("a matrix: %v, %v", valid, err)
+	}
+	cells, err := history.LoadOne[[]cell](out, fileMatrix)
+	if err != nil || len(cells) != 4 || cells[0].Error != why.Error() || cells[1].Error != "not run: the time is over" {
+		t.Errorf("%+v, %v", cells, err)
 	}
 }
 

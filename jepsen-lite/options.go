@@ -62,7 +62,7 @@ func parse(args []string) (options, error) {
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of faults and operations (default: drawn from the time)")
 	flags.StringVar(&o.backend, "backend", "netns", "netns, loopback or compose")
 	flags.StringVar(&o.profile, "profile", "lan", "profile of the nodes: lan, fast or wan")
-	flags.StringVar(&o.binary, "binary", "", "`PATH` of the selfware-node to test (default: it is built)")
+	flags.StringVar(&o.binary, "binary", "", "`PATH` of the selfware-node to test (default: it is built; for clock-* always, from the module one stands in)")
 	flags.StringVar(&o.tags, "tags", "", "build `TAGS` for a binary that is built")
 	flags.StringVar(&o.project, "project", "", "compose `PROJECT` that runs already (default: one of its own)")
 	flags.StringVar(&o.dir, "dir", "", "`FOLDER` for what is found")
@@ -193,6 +193,14 @@ func (o options) labConfig() lab.Config {
 		Backend: o.backend, Nodes: o.nodes, Profile: o.profile, Binary: o.binary, Tags: o.tags, Dir: o.dir, Seed: o.seed,
 		Clocks: needs.Has(lab.CanClock), PowerCuts: needs.Has(lab.CanPowerCut), Project: o.project,
 	}
+}
+
+// buildable says why no nodes can be built for faults that need a build of their own.
+func (o options) buildable() error {
+	if !o.labConfig().Clocks {
+		return nil
+	}
+	return lab.Clocks()
 }
 
 func workloadNames() (names []string) {

@@ -46,6 +46,9 @@ func runCommand(ctx context.Context, args []string) (valid bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if err := o.buildable(); err != nil {
+		return false, err
+	}
 	if err := o.makeDir(); err != nil {
 		return false, err
 	}
@@ -88,6 +91,9 @@ func (t *tester) test(ctx context.Context) (err error) {
 		}
 	}
 	t.say("seed %d: %s under %s on %s, %v", t.seed, t.work.Name, t.names(), t.backend, t.length)
+	if t.binary != "" && t.labConfig().Clocks {
+		t.say("nodes run a build of this module whose clocks can be set, not %s", t.binary)
+	}
 	t.unwatch = func() {}
 	defer func() { t.unwatch() }()
 	if err := t.begin(ctx); err != nil {

@@ -19,10 +19,20 @@ func Module() (string, error) {
 		return "", unable("nodes are built with go, which does not run here: %v", err)
 	}
 	file := strings.TrimSpace(string(out))
-	if file == "" || file == os.DevNull {
+	root := filepath.Dir(file)
+	if _, err := os.Stat(filepath.Join(root, "cmd", "selfware-node")); file == "" || file == os.DevNull || err != nil {
 		return "", unable("this is not inside of selfware's module, so there is nothing to build nodes from; give a binary")
 	}
-	return filepath.Dir(file), nil
+	return root, nil
+}
+
+// Clocks says why no clock can be set wrong here: Config.Clocks would fail. What is
+// released has no such clocks, so that no other binary helps.
+func Clocks() error {
+	if _, err := Module(); err != nil {
+		return unable("clock-* need a selfware-node whose clocks can be set, which no --binary is: it is built from source for them; run jepsen-lite with go in its PATH and selfware's module as its working directory")
+	}
+	return nil
 }
 
 // Build builds the selfware-node of this module, as it is released but for the

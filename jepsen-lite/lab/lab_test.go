@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -194,4 +195,19 @@ func TestLoopback(t *testing.T) {
 	must(t, n.Stop(t.Context()))
 	must(t, n.Start(t.Context()))
 	must(t, Settle(t.Context(), l, 30*time.Second))
+}
+
+// TestClocksNeedTheModule: outside of it there is nothing to build, and the error says
+// where it would be, as no other binary helps.
+func TestClocksNeedTheModule(t *testing.T) {
+	must(t, Clocks())
+	other := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(other, "go.mod"), []byte("module other\n"), 0o644))
+	for _, dir := range []string{t.TempDir(), other} {
+		t.Chdir(dir)
+		err := Clocks()
+		if u := (*Unable)(nil); !errors.As(err, &u) || !strings.Contains(err.Error(), "no --binary is") || !strings.Contains(err.Error(), "selfware's module as its working directory") {
+			t.Errorf("in %s: %v", dir, err)
+		}
+	}
 }
