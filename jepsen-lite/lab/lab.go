@@ -64,7 +64,8 @@ type Node interface {
 	// Log is the file with all that the node printed, over all its boots.
 	Log() string
 
-	// Start starts the node, which is down.
+	// Start starts the node if it is down. Two faults at once may both want that, from
+	// goroutines of their own: one that runs is left as it is.
 	Start(ctx context.Context) error
 	// Kill kills the whole node at once, as loss of power does, but for its disk:
 	// keeper, agent and children.
@@ -247,7 +248,7 @@ type Config struct {
 	// Seed is of the switch's dice.
 	Seed uint64
 	// Clocks asks for CanClock: nodes run a build whose clocks can be set wrong,
-	// made from this module whatever Binary says.
+	// made from this module whatever Binary says: see the function Clocks.
 	Clocks bool
 	// PowerCuts asks for CanPowerCut: each data dir is on a disk image of its own.
 	PowerCuts bool

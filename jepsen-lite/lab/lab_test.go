@@ -197,6 +197,16 @@ func TestLoopback(t *testing.T) {
 	must(t, Settle(t.Context(), l, 30*time.Second))
 }
 
+// TestStartTwice: two faults that both want a node up do not stand in each other's way.
+func TestStartTwice(t *testing.T) {
+	me, err := procOf(os.Getpid())
+	must(t, err)
+	n := &procNode{name: "n1", keeper: me, done: make(chan struct{}), boot: 1}
+	if err := n.Start(t.Context()); err != nil || n.Boot() != 1 {
+		t.Errorf("a node that runs: %v, boot %d", err, n.Boot())
+	}
+}
+
 // TestClocksNeedTheModule: outside of it there is nothing to build, and the error says
 // where it would be, as no other binary helps.
 func TestClocksNeedTheModule(t *testing.T) {

@@ -27,6 +27,8 @@ type procNode struct {
 	disk          *disk
 	clock         *paged // nil without CanClock
 
+	starts sync.Mutex // held while the node is started
+
 	mu     sync.Mutex
 	keeper Proc
 	done   chan struct{} // closed when the keeper has ended; nil before the first start
@@ -86,8 +88,10 @@ func (n *procNode) program() string {
 
 // Start implements Node.
 func (n *procNode) Start(context.Context) error {
+	n.starts.Lock()
+	defer n.starts.Unlock()
 	if _, err := n.Keeper(); err == nil {
-		return fmt.Errorf("cannot start %s: it runs", n.name)
+		return nil
 	}
 	if n.Boot() > 0 {
 		if err := n.ended(killLimit); err != nil {

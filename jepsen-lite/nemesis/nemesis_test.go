@@ -290,6 +290,38 @@ func TestMixed(t *testing.T) {
 	}
 }
 
+// TestDownByAnother: a fault that cannot be done leaves down what another, still in
+// force, has brought down; and the other heals although a node came back before its
+// time.
+func TestDownByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, name := range []string{"kill-rolling", "restart-node", "kill-all"} {
+			l, f := inject(t, name, 5, 1, All)
+			synctest.Wait()
+			before := l.fallen()
+			if len(before) == 0 {
+				t.Fatalf("%s: no node is down", name)
+			}
+			for _, other := range []string{"pause-agent", "pause-keeper", "kill-agent"} {
+				// A fake has no processes that could be stopped.
+				if _, err := find(other).Inject(background, l, dice(1), All); err == nil {
+					t.Fatalf("%s was done to nodes that are down", other)
+				}
+				if after := l.fallen(); !slices.Equal(after, before) {
+					t.Errorf("%s failed to be done: down were %v, and now %v", other, before, after)
+				}
+			}
+			if err := l.nodes[0].Start(background); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if err := f.Heal(background); err != nil || l.fallen() != nil {
+				t.Errorf("%s: after healing (%v) %v are down", name, err, l.fallen())
+			}
+		}
+	})
+}
+
 func severalOf(parts ...Fault) several { return several{parts: parts} }
 
 // TestEffects: who is cut off is told by what was cut, not by the name.

@@ -49,6 +49,7 @@ func (k kind) Inject(ctx context.Context, l lab.Lab, rng *rand.Rand, target Targ
 	}
 	s.record.Start = time.Now()
 	if err := k.strike(ctx, s); err != nil {
+		s.failed = true
 		return nil, errors.Join(fmt.Errorf("cannot do %s: %w", k.name, err), s.Heal(context.WithoutCancel(ctx)))
 	}
 	return s, nil
@@ -71,6 +72,7 @@ type strike struct {
 	late   []func(Evidence) // traces that are counted when asked for
 	heals  []func(context.Context) error
 	healed bool
+	failed bool // it could not be done: healing takes back what there is of it
 }
 
 // aim chooses the nodes.
@@ -155,11 +157,21 @@ func (s *strike) later(f func(Evidence)) { s.late = append(s.late, f) }
 // undo adds a step of healing; steps are done last first.
 func (s *strike) undo(f func(context.Context) error) { s.heals = append(s.heals, f) }
 
-// revive lets healing start those of the nodes that are down by then.
+// revive lets healing start those of the nodes that are down by then. One that was
+// down before is another fault's, which may still be in force when this one could
+// not be done.
 func (s *strike) revive() {
+	down := make(map[string]bool)
+	for _, n := range s.nodes {
+		_, err := n.Keeper()
+		down[n.Name()] = err != nil
+	}
 	s.undo(func(ctx context.Context) error {
 		var errs []error
 		for _, n := range s.nodes {
+			if s.failed && down[n.Name()] {
+				continue
+			}
 			if _, err := n.Keeper(); err != nil && !n.Left() {
 				errs = append(errs, n.Start(ctx))
 			}
