@@ -116,3 +116,22 @@ func TestAnotherAgentCannotTell(t *testing.T) {
 		}
 	}
 }
+
+// TestAnotherAgentCannotTellOfWhatMoved: the child may have left a node that is well,
+// and that did not know of it. If the node's agent began anew since, the one before may
+// have restarted the child, and nobody tells.
+func TestAnotherAgentCannotTellOfWhatMoved(t *testing.T) {
+	h, ref := lending(t)
+	h.must(verb("move", "t/a", "n2"))
+	h.must(Command{Type: TypeEvents, Events: []supervisor.ChildEvent{{
+		Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: 1,
+	}}})
+	h.placeAll("n2")
+	h.budget(0, 2, true)
+	up := nodeUp("n1", 2)
+	up.Up.Apart = true
+	h.must(up)
+	h.budget(0, 2, false)
+	h.refused(supervisor.ErrStale, backAgain("n1", 2)) // does not end it early
+	h.budget(0, 2, false)
+}

@@ -17,7 +17,8 @@ const (
 	// MaxShare bounds the restarts that a node is lent for one life, and with them
 	// the ages in one EventRestarted.
 	MaxShare = 64
-	// maxTallies is how many former lives a child remembers the restarts of.
+	// maxTallies is how many former lives a child remembers the restarts of: all that
+	// lost nodes may tell of, as far as there is room.
 	maxTallies = 4
 )
 
@@ -96,7 +97,12 @@ type loan struct {
 	// Until is when the last restart that was not reported has left every window;
 	// 0 while there may be more.
 	Until time.Duration `json:"until,omitempty"`
+	// Forgotten: not all that Node may tell of can be charged any more.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
+
+// open: what was lent to host may be in use.
+func (l loan) open(host string) bool { return l.Node == host && l.Until == 0 }
 
 // tally is how many ends of a former life have been answered with a restart that
 // is in the window: by the log, or by its node alone. It makes a report that comes
@@ -180,8 +186,8 @@ func (t *Tree) callIn(n *node, in Returned) (found bool) {
 	kept := n.loans[:0]
 	for _, l := range n.loans {
 		switch {
-		case l.Node != in.Node || l.Until != 0:
-		case !in.Unreported:
+		case !l.open(in.Node):
+		case !in.Unreported && !l.Forgotten:
 			found = true
 			continue
 		default:
@@ -199,7 +205,7 @@ func (t *Tree) callIn(n *node, in Returned) (found bool) {
 // Lent tells whether budgets hold back what a node was lent, until it is back.
 func (t *Tree) Lent(host string) bool {
 	for n := range t.lenders { // order-free: any of them
-		if slices.ContainsFunc(n.loans, func(l loan) bool { return l.Node == host && l.Until == 0 }) {
+		if n.lentTo(host) {
 			return true
 		}
 	}
@@ -228,9 +234,27 @@ func (n *node) remember(l life) {
 		return
 	}
 	if len(n.tallies) >= maxTallies {
-		n.tallies = slices.Delete(n.tallies, 0, len(n.tallies)-maxTallies+1)
+		n.dropTally()
 	}
 	n.tallies = append(n.tallies, tally{Epoch: l.Epoch, Node: l.Node, Count: l.Alone})
+}
+
+// dropTally makes room for another: it forgets the oldest that no lost node may tell
+// of, or else the oldest of all. What its node tells of it is then stale, so that what
+// the node was lent is held back until that has left every window.
+func (n *node) dropTally() {
+	i := max(0, slices.IndexFunc(n.tallies, func(y tally) bool { return !n.lentTo(y.Node) }))
+	for j := range n.loans {
+		if l := &n.loans[j]; l.open(n.tallies[i].Node) {
+			l.Forgotten = true
+		}
+	}
+	n.tallies = slices.Delete(n.tallies, i, i+1)
+}
+
+// lentTo: n's budget holds back what host was lent, until it is back.
+func (n *node) lentTo(host string) bool {
+	return slices.ContainsFunc(n.loans, func(l loan) bool { return l.open(host) })
 }
 
 // answered counts one end of n's life as answered with a charged restart.

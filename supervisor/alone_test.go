@@ -234,11 +234,11 @@ func (s *sea) serve() {
 // greet is a node that comes back: NodeUp, its orders, what it has to tell, and
 // that it is done. A node that never was away does the same, to no effect.
 func (s *sea) greet(n *isle) {
-	switch {
-	case n.anew && n.lost:
+	if n.anew { // as package fsm does it for a NodeUp
+		if !n.lost {
+			s.put(NodeLost{Node: n.name, Reason: "its agent restarted", Restarted: true, Apart: true})
+		}
 		s.put(Returned{Node: n.name, Unreported: true})
-	case n.anew:
-		s.put(NodeLost{Node: n.name, Reason: "its agent restarted", Restarted: true, Apart: true})
 	}
 	n.back(s)
 	n.anew, n.lost = false, false

@@ -64,7 +64,12 @@
 //     are charges. If its agent began anew, or it left for good, nothing can be told
 //     any more; Share is then held back for one Period, after which no restart of
 //     that time is in any window. The same holds for an agent that began anew on a
-//     node that was not lost (NodeLost with Restarted and Apart).
+//     node that was not lost: NodeLost with Restarted and Apart, for lives that are
+//     there, and Returned with Unreported, for those that had left it (4). And it
+//     holds if the log has forgotten a life that the node may tell of, so that what it
+//     tells is stale (loan.Forgotten). Of a child's former lives it remembers a few,
+//     and first those of nodes that hold a loan: any other node restarts none of
+//     them, but for the latest, and has told what it did.
 //  4. The child may leave a node that is well, and that does not know of it: when the
 //     log answers an end that the node told and thinks unanswered. Such an end a node
 //     answers itself only if the log surely restarts the life where it is (Sure). If

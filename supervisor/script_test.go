@@ -215,6 +215,10 @@ func (s *script) restarted(path string, a arguments) Input {
 		lives := s.rig.lives[path]
 		ev.Epoch = lives[len(lives)-2]
 	}
+	if which := a.one("life"); which != "" { // counted from 1
+		i, _ := strconv.Atoi(which)
+		ev.Epoch = s.rig.lives[path][i-1]
+	}
 	ev.Restarts, _ = strconv.Atoi(a[1].Key)
 	for _, text := range a.all("ages") {
 		age, err := time.ParseDuration(text)
