@@ -82,8 +82,7 @@ type Node interface {
 	// Left tells whether the node was taken out of the cluster.
 	Left() bool
 	// Keeper is the process that was started, Agent the one below it that is the
-	// node's voice (the same one, if the binary has no keeper). An error says
-	// that there is none now.
+	// node's voice. An error says that there is none now.
 	Keeper() (Proc, error)
 	Agent() (Proc, error)
 	// Children are all processes below the keeper that are not the agent.

@@ -132,40 +132,49 @@ func program(pid int) string {
 	return strings.TrimSuffix(exe, " (deleted)")
 }
 
-// agentOf finds the agent of a keeper: the oldest child of it that runs the
-// keeper's own program, or the keeper itself where there is none such.
+// commandLine is what a process was called with.
+func commandLine(pid int) string {
+	args, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return string(args)
+}
+
+// agentOf finds the agent of a keeper: the oldest child of it that runs the keeper's
+// own program by another command line. One with the keeper's command line has not been
+// executed yet: it is the keeper, in the middle of a fork, and whoever stops it or
+// traces it holds up the keeper too. An error says that there is no agent now.
 func agentOf(keeper Proc) (Proc, error) {
 	all, err := below(keeper.PID)
 	if err != nil {
 		return Proc{}, err
 	}
-	own := program(keeper.PID)
+	own, called := program(keeper.PID), commandLine(keeper.PID)
 	agent := Proc{}
 	for _, s := range all {
-		if s.parent == keeper.PID && program(s.PID) == own && (agent.PID == 0 || s.Start < agent.Start) {
+		if s.parent != keeper.PID || program(s.PID) != own || commandLine(s.PID) == called {
+			continue
+		}
+		if agent.PID == 0 || s.Start < agent.Start {
 			agent = s.Proc
 		}
 	}
 	if agent.PID == 0 {
-		return keeper, nil
+		return Proc{}, fmt.Errorf("keeper %d has no agent now", keeper.PID)
 	}
 	return agent, nil
 }
 
-// childrenOf are the processes below a keeper but for the agent. Those below the
-// agent are children too, as far as the agent forks any.
+// childrenOf are the processes below a keeper but for what runs its own program: the
+// agent, and what is still being forked. Those below the agent are children too, as
+// far as the agent forks any.
 func childrenOf(keeper Proc) ([]Proc, error) {
-	agent, err := agentOf(keeper)
-	if err != nil {
-		return nil, err
-	}
 	all, err := below(keeper.PID)
 	if err != nil {
 		return nil, err
 	}
+	own := program(keeper.PID)
 	var found []Proc
 	for _, s := range all {
-		if s.Proc != agent {
+		if s.parent != keeper.PID || program(s.PID) != own {
 			found = append(found, s.Proc)
 		}
 	}

@@ -63,7 +63,7 @@ func (s *strike) follow(n lab.Node, tracers map[string]*tracer, inject string) e
 	if old != nil {
 		s.saw("calls failed or delayed", old.hits.Swap(0))
 	}
-	agent, err := n.Agent()
+	agent, err := n.Agent() // if there is none, the next look may find one
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.Name(), err)
 	}

@@ -13,6 +13,9 @@ import (
 // gone is how long a killed process and those that go with it may take.
 const gone = 10 * time.Second
 
+// backoff is the longest that a keeper waits before it starts the next agent.
+const backoff = 6 * time.Second
+
 var kills = []kind{
 	{name: "kill-agent", line: "SIGKILL to the agent of a node; its keeper and children go on", needs: lab.CanKill, target: One, uses: theLives, strike: killAgent},
 	{name: "kill-leader-agent", line: "SIGKILL to the agent of the node that leads", needs: lab.CanKill, target: Leader, uses: theLives, strike: killAgent},
@@ -28,19 +31,26 @@ func killAgent(_ context.Context, s *strike) error {
 	s.says("agent of %s killed", list(s.nodes))
 	s.revive()
 	for _, n := range s.nodes {
-		agent, err := n.Agent()
+		agent, err := agentOf(n)
 		if err == nil {
 			err = s.kill(agent)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.Name(), err)
 		}
-		if _, err := n.Keeper(); err != nil { // the agent was the whole node
-			s.traits(func(t *Traits) { t.Down = true })
-		}
 	}
 	s.saw("agents killed", uint64(len(s.nodes)))
 	return nil
+}
+
+// agentOf waits for the agent of a node, if its keeper is between two.
+func agentOf(n lab.Node) (lab.Proc, error) {
+	for deadline := time.Now().Add(backoff); ; time.Sleep(20 * time.Millisecond) {
+		agent, err := n.Agent()
+		if err == nil || time.Now().After(deadline) {
+			return agent, err
+		}
+	}
 }
 
 // kill kills a process and sees it end.
@@ -64,7 +74,7 @@ func killKeeper(_ context.Context, s *strike) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.Name(), err)
 		}
-		if agent, err := n.Agent(); err == nil && agent != keeper {
+		if agent, err := n.Agent(); err == nil {
 			with = append(with, agent)
 		}
 		if err := s.kill(keeper); err != nil {
