@@ -131,20 +131,47 @@ func TestLossOfAFencedNode(t *testing.T) {
 	}
 }
 
-// TestFenceTakesWhatFollowed: an exclusive life ended on a node in limbo, by its own
-// word, and is to be followed there by one that is not exclusive any more. The fence
-// takes that one along: the node is not alive.
-func TestFenceTakesWhatFollowed(t *testing.T) {
+// TestNothingFollowsInLimbo: an exclusive life ended on a node in limbo, by its own
+// word, and is to be followed by one that is not exclusive any more: elsewhere.
+func TestNothingFollowsInLimbo(t *testing.T) {
 	h := exclusive(t)
 	store := h.ref("shop/store")
 	h.must(leased(lost("n1", 1)), applyTree(tree("shop", "store", "api")))
 	h.must(event(store, supervisor.EventExited))
-	if o := h.orders("n1"); len(o) != 1 || o[0].Exclusive {
-		t.Fatalf("orders %+v", o)
+	if o := h.orders("n1"); len(o) != 0 || len(h.pending()) != 2 {
+		t.Errorf("orders %+v, pending %v", o, h.pending())
 	}
 	h.must(fenced("n1", 1))
 	if len(h.pending()) != 2 {
 		t.Errorf("pending %v", h.pending())
+	}
+}
+
+// TestWordOfALostNode: what a node said just before it was lost may be decided on just
+// after: the life has ended, is charged, and is followed elsewhere. It went on to have a
+// place on the node, which was never taken back. Found by TestReplicasAgree.
+func TestWordOfALostNode(t *testing.T) {
+	h := newHarness(t, "n1", "n2")
+	spec := tree("shop", "store", "api")
+	spec.Strategy, spec.Children[0].Exclusive, spec.Children[1].Exclusive = supervisor.OneForAll, true, true
+	h.must(applyTree(spec))
+	h.placeAll("n1")
+	store, api := h.ref("shop/store"), h.ref("shop/api")
+	h.must(leased(lost("n1", 1)), event(store, supervisor.EventExited))
+	checkOrders(h, h.m)
+	if s := h.child("shop/store"); s.Node != "" || s.Budget.Used != 1 {
+		t.Errorf("the store is due on %q, %v", s.Node, s.Budget)
+	}
+	h.must(event(api, supervisor.EventExited))
+	checkOrders(h, h.m)
+	if s := h.child("shop/api"); s.Node != "" || s.Budget.Used != 0 {
+		t.Errorf("the api is due on %q, %v", s.Node, s.Budget)
+	}
+	h.placeAll("n2")
+	h.must(fenced("n1", 1))
+	checkOrders(h, h.m)
+	if a, b := h.child("shop/store"), h.child("shop/api"); a.Node != "n2" || b.Node != "n2" {
+		t.Errorf("they run on %q and %q", a.Node, b.Node)
 	}
 }
 

@@ -276,6 +276,10 @@ func (s *state) events(events []supervisor.ChildEvent) Result {
 			continue // of a tree that is gone
 		}
 		host := s.where[ev.Path]
+		// What a node said just before it was lost may come just after.
+		if n := s.nodes[host]; host != "" && (n == nil || n.State != NodeAlive) {
+			ev.Gone = true
+		}
 		ds, err := s.step(t, ev)
 		if crashed(ds, ev.Path) {
 			s.blame(host, ev)

@@ -87,6 +87,9 @@ func (t *Tree) onEnd(n *node, ev ChildEvent) {
 		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed (%s); temporary children are never restarted", n.path, cause.Detail))
 	default:
 		l.Phase = PhasePending // over, and not yet decided on
+		if ev.Gone {
+			l.Last, l.Node = l.Node, ""
+		}
 		t.become(n, l)
 		t.fail(n, cause)
 	}
@@ -99,7 +102,7 @@ func (t *Tree) stopped(n *node, ev ChildEvent) {
 	if !ev.Ordered && !(n.life.Then == PhasePending && n.life.Stay) {
 		t.holdBack(n, host, false) // it may answer this end itself
 	}
-	t.ended(n, ev.Type == EventFenced)
+	t.ended(n, ev.Type == EventFenced || ev.Gone)
 	t.decideOn(n, host, VerdictStopped, Cause{Kind: CauseOrdered, Detail: describe(ev)},
 		n.path+" has stopped on "+host+" as ordered ("+describe(ev)+")")
 }

@@ -33,7 +33,7 @@ func (t *Tree) fail(n *node, cause Cause) {
 	if d.Delay > 0 {
 		r.notBefore = t.at.Time + d.Delay
 	}
-	if n.worker() && t.tooOftenHere(n, before) {
+	if n.worker() && n.life.Node != "" && t.tooOftenHere(n, before) {
 		d.Verdict = VerdictMove
 		r.stay, r.avoid, r.start = false, []string{n.life.Node}, "move"
 	}

@@ -100,6 +100,9 @@ type ChildEvent struct {
 	Fatal bool `json:"fatal,omitempty"`
 	// Restarts is how often the node had restarted this life alone by then.
 	Restarts int `json:"restarts,omitempty"`
+	// Gone: the life's node is lost or has left, so nothing can follow there. It is for
+	// whoever applies the event to say, and is no part of what is logged.
+	Gone bool `json:"-" cbor:"-"`
 	// Ages of the restarts within the window, when the event was sent; oldest first.
 	Ages []time.Duration `json:"ages,omitempty"`
 }

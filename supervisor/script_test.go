@@ -15,8 +15,8 @@ import (
 // TestScripts runs the specification in testdata. A block is one directive or
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
-// The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= reason= detail=()
-// fatal], exit PATH, stopped PATH, fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
+// The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= reason= detail=() gone
+// fatal], exit PATH, stopped PATH [gone], fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
 // back NODE (it is not lost any more),
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
@@ -135,6 +135,7 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 	case "exit", "stopped":
 		return ChildEvent{
 			Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal, Ordered: cmd == "stopped", Restarts: s.alone(path),
+			Gone: a.has("gone"),
 		}
 	case "fenced":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventFenced}
@@ -191,7 +192,7 @@ func (s *script) crash(path string, a arguments) Input {
 	case a.one("code") != "":
 		ev.Code, _ = strconv.Atoi(a.one("code"))
 	}
-	ev.Fatal = a.has("fatal")
+	ev.Fatal, ev.Gone = a.has("fatal"), a.has("gone")
 	return ev
 }
 
