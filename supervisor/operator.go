@@ -168,7 +168,9 @@ func (t *Tree) onRestart(in Restart) error {
 	case n.down != "" || n.worker() && !n.life.held() && n.life.settled():
 		return t.onStart(Start(in))
 	case n.worker():
-		t.renew(n, renewal{stay: true, start: string(CauseOperator)})
+		if !n.life.returning() { // else it restarts already, and its group waits for it
+			t.renew(n, renewal{stay: true, start: string(CauseOperator)})
+		}
 		t.decide(n, VerdictRestart, cause, fmt.Sprintf("%s restarts (%s)", n.path, because(cause)))
 	default:
 		t.restartSupervisor(n, renewal{stay: true, start: string(CauseOperator)}, cause)
@@ -203,7 +205,12 @@ func (t *Tree) onMove(in Move) error {
 		if in.To == "" { // anywhere but here; not nil, which would keep an earlier To
 			r.avoid = slices.DeleteFunc([]string{cmp.Or(x.life.Node, x.life.Last)}, func(s string) bool { return s == "" })
 		}
-		t.renew(x, r)
+		if l := x.life; l.returning() { // its group waits for it: it stays in the batch
+			l.Stay, l.Only, l.Avoid, l.Start = false, r.only, r.avoid, r.start
+			t.become(x, l)
+		} else {
+			t.renew(x, r)
+		}
 		t.decide(x, VerdictMove, cause, fmt.Sprintf("%s moves (%s)", x.path, because(cause)))
 	}
 	return nil

@@ -143,6 +143,9 @@ func (l *life) settled() bool {
 	return false
 }
 
+// returning: it is being stopped, and another life follows.
+func (l *life) returning() bool { return l.Phase == PhaseStopping && l.Then == PhasePending }
+
 // stopped: an operator stopped it, or it ends because one did.
 func (l *life) stopped() bool {
 	return l.Phase == PhaseStopped || l.Phase == PhaseStopping && l.Then == PhaseStopped
