@@ -160,8 +160,8 @@ func (a *agent) listen(what string) {
 		case wire.Failed:
 			fmt.Println("failed", m.Key, m.Number)
 		case wire.Exited:
+			a.send(&wire.Message{Op: wire.Forget, Key: m.Key}) // first: who reads the word may kill this
 			fmt.Println("exited", m.Key, m.Number, m.Fenced)
-			a.send(&wire.Message{Op: wire.Forget, Key: m.Key})
 		case wire.Yield:
 			fmt.Println("yields")
 			a.end <- 9

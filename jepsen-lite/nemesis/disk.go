@@ -41,6 +41,9 @@ func badDisk(inject, what string) func(context.Context, *strike) error {
 			return nil
 		})
 		for _, n := range s.nodes {
+			if _, err := agentOf(n); err != nil {
+				return fmt.Errorf("%s: %w", n.Name(), err)
+			}
 			if err := s.follow(n, tracers, inject); err != nil {
 				return err
 			}

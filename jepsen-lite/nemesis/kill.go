@@ -47,7 +47,7 @@ func killAgent(_ context.Context, s *strike) error {
 func agentOf(n lab.Node) (lab.Proc, error) {
 	for deadline := time.Now().Add(backoff); ; time.Sleep(20 * time.Millisecond) {
 		agent, err := n.Agent()
-		if err == nil || time.Now().After(deadline) {
+		if _, down := n.Keeper(); err == nil || down != nil || time.Now().After(deadline) {
 			return agent, err
 		}
 	}
