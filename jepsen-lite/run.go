@@ -252,6 +252,9 @@ func (t *tester) recover(ctx context.Context) error {
 	}
 	missing := t.settle(late)
 	if missing == "" {
+		missing = t.agents(late)
+	}
+	if missing == "" {
 		if err := t.allAlive(late, len(t.here())); err != nil {
 			missing = err.Error()
 		}

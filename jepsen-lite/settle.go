@@ -37,6 +37,23 @@ func (t *tester) settle(ctx context.Context) (missing string) {
 
 const settled = 500 * time.Millisecond
 
+// agents waits until every node has its agent: one that ended with the last fault is
+// started again within its keeper's back-off, and the cluster may hold the node for
+// alive meanwhile.
+func (t *tester) agents(ctx context.Context) (missing string) {
+	for {
+		missing = ""
+		for _, n := range t.here() {
+			if _, err := n.Agent(); err != nil {
+				missing = fmt.Sprintf("%s: %v", n.Name(), err)
+			}
+		}
+		if missing == "" || pause(ctx, 20*time.Millisecond) != nil {
+			return missing
+		}
+	}
+}
+
 func (t *tester) missing() string {
 	running := t.witness.Running()
 	for _, c := range t.run.Children {

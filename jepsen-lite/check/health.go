@@ -71,7 +71,7 @@ func availability(in *Input, v *Verdict) {
 			p = &after
 		}
 		p.all++
-		if c.outcome == history.OK || c.outcome == history.Fail && c.answer.Error == "not_found" {
+		if c.outcome == history.OK || c.outcome == history.Fail && (c.answer.Error == "not_found" || c.answer.Error == history.Conflict) {
 			p.ok++
 		}
 	}
