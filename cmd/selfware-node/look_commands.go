@@ -178,11 +178,7 @@ func showExplanation(c *cli.Context) error {
 
 // explainFile explains a tree that no cluster runs.
 func explainFile(c *cli.Context) (e api.Explanation, err error) {
-	data, err := readFile(c, c.String("file"), spec.MaxFile)
-	if err != nil {
-		return e, err
-	}
-	tree, err := spec.Parse(c.String("file"), data)
+	tree, _, err := treeOf(c, c.String("file"))
 	if err != nil {
 		return e, err
 	}

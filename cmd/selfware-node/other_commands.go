@@ -13,7 +13,6 @@ import (
 
 	"github.com/selfware/selfware/cmd/selfware-node/dev"
 	"github.com/selfware/selfware/cmd/selfware-node/recovery"
-	"github.com/selfware/selfware/spec"
 )
 
 func (a *app) otherCommands() []*cli.Command {
@@ -76,15 +75,11 @@ func (a *app) dev(c *cli.Context) error {
 		AtOnce: a.sig.second(),
 	}
 	if file := c.Args().First(); file != "" {
-		data, err := readFile(c, file, spec.MaxFile)
+		tree, text, err := treeOf(c, file)
 		if err != nil {
 			return err
 		}
-		s, err := spec.Parse(file, data)
-		if err != nil {
-			return err
-		}
-		cfg.TreeName, cfg.Tree = s.Name, string(data)
+		cfg.TreeName, cfg.Tree = tree.Name, text
 	}
 	return dev.Run(c.Context, cfg)
 }

@@ -5,8 +5,6 @@ import (
 
 	"github.com/selfware/selfware/cmd/selfware-node/show"
 	"github.com/selfware/selfware/simulate"
-	"github.com/selfware/selfware/spec"
-	"github.com/selfware/selfware/supervisor"
 )
 
 func (a *app) policyCommands() []*cli.Command {
@@ -23,17 +21,8 @@ func (a *app) policyCommands() []*cli.Command {
 	}
 }
 
-// treeOf reads and checks a tree file, without a node.
-func treeOf(c *cli.Context, file string) (supervisor.Spec, error) {
-	data, err := readFile(c, file, spec.MaxFile)
-	if err != nil {
-		return supervisor.Spec{}, err
-	}
-	return spec.Parse(file, data)
-}
-
 func explainPolicy(c *cli.Context) error {
-	tree, err := treeOf(c, c.Args().First())
+	tree, _, err := treeOf(c, c.Args().First())
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func replayLog(c *cli.Context) error {
 		return err
 	}
 	if file := c.String("policy"); file != "" {
-		tree, err := treeOf(c, file)
+		tree, _, err := treeOf(c, file)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func simulationOf(c *cli.Context) (simulate.Config, error) {
 		return cfg, usagef("cannot use --delays %q: worst or typical", c.String("delays"))
 	}
 	var err error
-	if cfg.Tree, err = treeOf(c, c.Args().First()); err != nil {
+	if cfg.Tree, _, err = treeOf(c, c.Args().First()); err != nil {
 		return cfg, err
 	}
 	if err := cfg.Validate(); err != nil {

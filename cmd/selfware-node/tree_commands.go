@@ -12,6 +12,7 @@ import (
 	"github.com/selfware/selfware/api/client"
 	"github.com/selfware/selfware/cmd/selfware-node/show"
 	"github.com/selfware/selfware/spec"
+	"github.com/selfware/selfware/supervisor"
 )
 
 func (a *app) treeCommands() []*cli.Command {
@@ -66,12 +67,8 @@ func validate(c *cli.Context) error {
 	var all []checked
 	var errs []error
 	for _, file := range c.Args().Slice() {
-		r := checked{File: file}
-		data, err := readFile(c, file, spec.MaxFile)
-		if err == nil {
-			s, parseErr := spec.Parse(file, data)
-			r.Tree, err = s.Name, parseErr
-		}
+		tree, _, err := treeOf(c, file)
+		r := checked{File: file, Tree: tree.Name}
 		if r.Valid = err == nil; !r.Valid {
 			errs = append(errs, err)
 			r.Errors = mistakes(err)
@@ -101,18 +98,18 @@ func mistakes(err error) (all []api.Mistake) {
 	return all
 }
 
-// treeFile reads and checks the file of a command; its name is that of the tree.
-func treeFile(c *cli.Context) (name, text string, err error) {
-	data, err := readFile(c, c.Args().First(), spec.MaxFile)
+// treeOf reads and checks a tree file, without a node. text is the file as it is.
+func treeOf(c *cli.Context, file string) (tree supervisor.Spec, text string, err error) {
+	data, err := readFile(c, file, spec.MaxFile)
 	if err != nil {
-		return "", "", err
+		return tree, "", err
 	}
-	s, err := spec.Parse(c.Args().First(), data)
-	return s.Name, string(data), err
+	tree, err = spec.Parse(file, data)
+	return tree, string(data), err
 }
 
 func plan(c *cli.Context, cl *client.Client) error {
-	_, text, err := treeFile(c)
+	_, text, err := treeOf(c, c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -133,11 +130,11 @@ func apply(c *cli.Context, cl *client.Client) error {
 	if c.IsSet("timeout") && !c.Bool("wait") {
 		return usagef("flag --timeout is of no use without --wait")
 	}
-	name, text, err := treeFile(c)
+	tree, text, err := treeOf(c, c.Args().First())
 	if err != nil {
 		return err
 	}
-	done, err := cl.If(c.String("if-match")).Apply(c.Context, name, text, "")
+	done, err := cl.If(c.String("if-match")).Apply(c.Context, tree.Name, text, "")
 	if err != nil {
 		return err
 	}
@@ -147,7 +144,9 @@ func apply(c *cli.Context, cl *client.Client) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	return show.Settle(ctx, c.App.Writer, name, style(), func(ctx context.Context) (api.TreeStatus, error) { return cl.Tree(ctx, name) })
+	return show.Settle(ctx, c.App.Writer, tree.Name, style(), func(ctx context.Context) (api.TreeStatus, error) {
+		return cl.Tree(ctx, tree.Name)
+	})
 }
 
 func deleteTree(c *cli.Context, cl *client.Client) error {
