@@ -7,8 +7,9 @@ import (
 )
 
 // What is seen of a trace, as bytes: the starts and stops of each step in their order,
-// a started, stopped or failed (to start) with the child's number; end closes a step. dead closes the one
-// in which the root gave up, absent stands where the worker did not run.
+// a started, stopped or failed (to start) with the child's number; end closes a step.
+// dead closes the one in which the root gave up, absent stands where the worker did not
+// run.
 const (
 	end     = 0
 	started = 1
@@ -23,8 +24,7 @@ const (
 // last child first, and then the starts, first child first.
 type machine struct {
 	tree   *supervisor.Tree
-	paths  []string // by number
-	number map[string]int
+	paths  []string           // by number
 	epochs []supervisor.Epoch // of the processes that run; 0: none
 	fails  []int              // of its next starts
 	at     supervisor.Stamp
@@ -40,11 +40,8 @@ func ours(t *trace) (out []byte, escalations map[int]bool) {
 	if err != nil {
 		panic(err) // draw gives trees that are valid
 	}
-	m := &machine{tree: tree, paths: []string{treeName}, number: make(map[string]int)}
-	t.walk(func(number int, path string, _ child) {
-		m.paths = append(m.paths, path)
-		m.number[path] = number
-	})
+	m := &machine{tree: tree, paths: []string{treeName}}
+	t.walk(func(_ int, path string, _ child) { m.paths = append(m.paths, path) })
 	m.epochs, m.fails = make([]supervisor.Epoch, len(m.paths)), make([]int, len(m.paths))
 	escalations = make(map[int]bool)
 	m.input(supervisor.Start{Path: treeName})

@@ -55,8 +55,7 @@ run(Trace) ->
 parse_sup(<<Strategy, Intensity, Period, N, Rest/binary>>, Id, Next, Above) ->
     Flags = #{strategy => strategy(Strategy), intensity => Intensity, period => Period},
     {Specs, Next1, Chains, Rest1} = parse_children(N, Rest, Next, [Id | Above], [], #{}),
-    Workers = [W || W <- maps:keys(Chains)],
-    {{Id, Workers, Flags, Specs}, Next1, Chains, Rest1}.
+    {{Id, maps:keys(Chains), Flags, Specs}, Next1, Chains, Rest1}.
 
 parse_children(0, Rest, Next, _, Specs, Chains) ->
     {lists:reverse(Specs), Next, Chains, Rest};
