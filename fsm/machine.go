@@ -275,12 +275,11 @@ func (s *state) events(events []supervisor.ChildEvent) Result {
 		if t == nil {
 			continue // of a tree that is gone
 		}
-		host := s.where[ev.Path]
-		// What a node said just before it was lost may come just after.
+		host, in := s.where[ev.Path], supervisor.Input(ev)
 		if n := s.nodes[host]; host != "" && (n == nil || n.State != NodeAlive) {
-			ev.Gone = true
+			in = supervisor.LastWord(ev)
 		}
-		ds, err := s.step(t, ev)
+		ds, err := s.step(t, in)
 		if crashed(ds, ev.Path) {
 			s.blame(host, ev)
 		}

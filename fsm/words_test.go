@@ -36,9 +36,7 @@ func (f *filler) fill(v reflect.Value, depth int) {
 		v.SetMapIndex(key, value)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("cbor") != "-" { // else it is no part of what is logged, and says so
-				f.fill(v.Field(i), depth-1)
-			}
+			f.fill(v.Field(i), depth-1)
 		}
 	default:
 		panic(fmt.Sprintf("no value for %v", v.Type()))

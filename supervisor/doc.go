@@ -32,7 +32,7 @@
 // steps. NodeLost with Leased moves every other life; an exclusive one that may have
 // a process stays what it is, and what needs it gone waits for it as for any life
 // that is stopping. NodeLost without Leased, or the agent's own word (EventExited,
-// EventFenced), is its end; what follows is placed anew (ChildEvent.Gone). A node that
+// EventFenced), is its end; what follows is placed anew (LastWord). A node that
 // comes back in between goes on with it.
 //
 // Exclusive is of the life, from its beginning. A life that began before its child

@@ -10,7 +10,8 @@ import (
 
 // onEvent takes what an agent saw of a life. An event of a life that is not the
 // child's present one is stale: duplicates, late and reordered reports end here.
-func (t *Tree) onEvent(ev ChildEvent) error {
+// fit: its node may go on with what follows.
+func (t *Tree) onEvent(ev ChildEvent, fit bool) error {
 	if ev.Type == EventRestarted {
 		return t.onRestarted(ev)
 	}
@@ -27,7 +28,7 @@ func (t *Tree) onEvent(ev ChildEvent) error {
 	case EventStarted:
 		return t.onStarted(n, ev)
 	case EventExited, EventCrashed:
-		t.onEnd(n, ev)
+		t.onEnd(n, ev, fit)
 		return nil
 	case EventFenced:
 		t.onFenced(n, ev)
@@ -60,12 +61,16 @@ func (t *Tree) onStarted(n *node, ev ChildEvent) error {
 // onEnd is the ladder of a failure. Ordered: no failure. Fatal: the supervisor gives
 // up, whatever the restart type. Restart type says finished: finish. Otherwise the
 // window decides (fail).
-func (t *Tree) onEnd(n *node, ev ChildEvent) {
+func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 	l := n.life
 	n.remember(l)
 	if l.Phase == PhaseStopping {
-		t.stopped(n, ev)
+		t.stopped(n, ev, fit)
 		return
+	}
+	l.Phase = PhasePending // over; what follows is yet to be decided on
+	if !fit {
+		l.Last, l.Node = l.Node, ""
 	}
 	normal := ev.Type == EventExited && ev.Reason == ExitNormal
 	cause := Cause{Kind: CauseCrash, Path: n.path, Detail: describe(ev)}
@@ -73,8 +78,7 @@ func (t *Tree) onEnd(n *node, ev ChildEvent) {
 		cause.Kind = CauseExit
 	}
 	switch {
-	case ev.Fatal:
-		l.Phase = PhasePending // over, and decided on without its window
+	case ev.Fatal: // its window does not matter
 		t.become(n, l)
 		cause.Kind = CauseFatal
 		t.giveUp(n, cause, t.prune(n))
@@ -86,23 +90,20 @@ func (t *Tree) onEnd(n *node, ev ChildEvent) {
 		t.rest(n, PhaseFailed)
 		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed (%s); temporary children are never restarted", n.path, cause.Detail))
 	default:
-		l.Phase = PhasePending // over, and not yet decided on
-		if ev.Gone {
-			l.Last, l.Node = l.Node, ""
-		}
 		t.become(n, l)
 		t.fail(n, cause)
 	}
 }
 
-// stopped confirms a stop that was ordered; it is no failure (OTP). A node whose
-// lease ran out in the meantime is not taken for fit: what follows is placed anew.
-func (t *Tree) stopped(n *node, ev ChildEvent) {
+// stopped confirms a stop that was ordered; it is no failure (OTP). On a node that is
+// not fit, such as one whose lease ran out in the meantime, nothing follows: it is
+// placed anew.
+func (t *Tree) stopped(n *node, ev ChildEvent, fit bool) {
 	host := n.life.Node
 	if !ev.Ordered && !(n.life.Then == PhasePending && n.life.Stay) {
 		t.holdBack(n, host, false) // it may answer this end itself
 	}
-	t.ended(n, ev.Type == EventFenced || ev.Gone)
+	t.ended(n, !fit)
 	t.decideOn(n, host, VerdictStopped, Cause{Kind: CauseOrdered, Detail: describe(ev)},
 		n.path+" has stopped on "+host+" as ordered ("+describe(ev)+")")
 }
@@ -164,7 +165,7 @@ func (t *Tree) decideOn(n *node, host string, v Verdict, c Cause, sentence strin
 		Stamp: t.at, Path: n.path, Verdict: v, Epoch: n.life.Epoch, Node: host,
 		Cause: c, Before: b, After: b, Sentence: sentence,
 	}
-	if n.life.Phase == PhaseStopping && n.life.Then == PhasePending {
+	if n.life.returning() {
 		d.Epoch = n.life.Next
 	}
 	t.record(n, d)

@@ -48,7 +48,7 @@ type Stamp struct {
 // Epoch is the epoch of lives that a decision with this stamp creates.
 func (s Stamp) Epoch() Epoch { return Epoch(s.Index<<epochPosBits | uint64(s.Pos)) }
 
-// Input is one of ChildEvent, Assign, NodeLost, Returned, Drain, Start, Stop, Restart,
+// Input is one of ChildEvent, LastWord, Assign, NodeLost, Returned, Drain, Start, Stop, Restart,
 // Move, Edit.
 type Input interface{ input() }
 
@@ -100,12 +100,13 @@ type ChildEvent struct {
 	Fatal bool `json:"fatal,omitempty"`
 	// Restarts is how often the node had restarted this life alone by then.
 	Restarts int `json:"restarts,omitempty"`
-	// Gone: the life's node is lost or has left, so nothing can follow there. It is for
-	// whoever applies the event to say, and is no part of what is logged.
-	Gone bool `json:"-" cbor:"-"`
 	// Ages of the restarts within the window, when the event was sent; oldest first.
 	Ages []time.Duration `json:"ages,omitempty"`
 }
+
+// LastWord is a ChildEvent that a node sent before it was lost, or left, and that comes
+// after: nothing can follow there. Whoever steps the tree knows that, the node did not.
+type LastWord ChildEvent
 
 // Assign places a pending life on a node: compare-and-set on its epoch.
 type Assign struct {
@@ -186,6 +187,7 @@ type Edit struct {
 }
 
 func (ChildEvent) input() {}
+func (LastWord) input()   {}
 func (Assign) input()     {}
 func (NodeLost) input()   {}
 func (Returned) input()   {}

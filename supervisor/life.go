@@ -169,6 +169,14 @@ func (t *Tree) end(n *node, then Phase, r renewal) {
 	t.become(n, l)
 }
 
+// redirect changes what follows a stop under way. Unlike with end, the life stays in its
+// batch: the group that it stops with waits for its end, whatever an operator wants.
+func (t *Tree) redirect(n *node, then Phase, r renewal) {
+	l := n.life
+	l.Then, l.Stay, l.Only, l.Avoid, l.Start = then, r.stay, r.only, r.avoid, r.start
+	t.become(n, l)
+}
+
 // ended follows the end of a stopping life. lost: its node is gone too, or not
 // surely fit to go on.
 func (t *Tree) ended(n *node, lost bool) {

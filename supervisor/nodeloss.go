@@ -64,7 +64,7 @@ const refusedDelay = time.Second
 func (t *Tree) onFenced(n *node, ev ChildEvent) {
 	l := n.life
 	if l.Phase == PhaseStopping {
-		t.stopped(n, ev)
+		t.stopped(n, ev, false)
 		return
 	}
 	r := renewal{anywhere: true, start: "failover:" + l.Node}

@@ -96,7 +96,7 @@ func (t *Tree) startWorker(n *node, cause Cause) {
 	if !l.settled() && l.Phase != PhaseStopping || l.Phase == PhaseRunning {
 		return // it runs or is about to
 	}
-	if l.Phase == PhaseStopping && l.Then == PhasePending {
+	if l.returning() {
 		return
 	}
 	t.renew(n, renewal{stay: true, start: string(cause.Kind)})
@@ -141,7 +141,11 @@ func (t *Tree) stopAll(n *node, cause Cause) {
 		if x.life.Phase == PhaseStopped || x.life.Phase == PhaseStopping && x.life.Then == PhaseStopped {
 			return
 		}
-		t.end(x, PhaseStopped, renewal{})
+		if x.life.returning() {
+			t.redirect(x, PhaseStopped, renewal{})
+		} else {
+			t.end(x, PhaseStopped, renewal{})
+		}
 		t.decide(x, VerdictStop, cause, x.path+" stops ("+because(cause)+")")
 	})
 }
@@ -205,9 +209,8 @@ func (t *Tree) onMove(in Move) error {
 		if in.To == "" { // anywhere but here; not nil, which would keep an earlier To
 			r.avoid = slices.DeleteFunc([]string{cmp.Or(x.life.Node, x.life.Last)}, func(s string) bool { return s == "" })
 		}
-		if l := x.life; l.returning() { // its group waits for it: it stays in the batch
-			l.Stay, l.Only, l.Avoid, l.Start = false, r.only, r.avoid, r.start
-			t.become(x, l)
+		if x.life.returning() {
+			t.redirect(x, PhasePending, r)
 		} else {
 			t.renew(x, r)
 		}

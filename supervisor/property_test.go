@@ -129,7 +129,7 @@ func (w *walk) checkLeft(in Input, ds []Decision) {
 func (w *walk) again(in Input) {
 	w.Helper()
 	switch in.(type) {
-	case ChildEvent, Assign:
+	case ChildEvent, LastWord, Assign:
 		if err := w.try(in); !errors.Is(err, ErrStale) && !errors.Is(err, ErrUnknown) {
 			w.Fatalf("%+v was taken twice (P7): %v", in, err)
 		}

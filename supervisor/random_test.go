@@ -133,6 +133,9 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 	default:
 		ev.Type, ev.Reason, ev.Signal = EventExited, ExitKilled, "SIGKILL"
 	}
+	if rapid.IntRange(0, 5).Draw(rt, "last word") == 0 {
+		return LastWord(ev)
+	}
 	return ev
 }
 

@@ -132,6 +132,9 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	r.Helper()
 	r.index++
 	r.last = in
+	if word, ok := in.(LastWord); ok {
+		r.last = ChildEvent(word)
+	}
 	at := Stamp{Index: r.index, Time: r.now, Generation: 1 + r.index/64}
 	r.log = append(r.log, entry{in, at})
 	before, seen, bound := brief(r, r.tree), views(r.tree), leased(r.tree)
@@ -153,7 +156,7 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	if lost, ok := in.(NodeLost); ok && !lost.Fenced && (lost.Leased || r.lost[lost.Node]) {
 		r.lost[lost.Node] = lost.Leased
 	}
-	r.checkLeased(bound, in)
+	r.checkLeased(bound, r.last)
 	r.checkChanged(seen, changed)
 	r.checkDecisions(ds, at)
 	r.checkTree()

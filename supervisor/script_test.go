@@ -133,10 +133,9 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		lives := s.lives[path]
 		return ChildEvent{Path: path, Epoch: lives[len(lives)-2], Type: EventExited, Reason: ExitError, Code: 1}
 	case "exit", "stopped":
-		return ChildEvent{
+		return lastWord(a, ChildEvent{
 			Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal, Ordered: cmd == "stopped", Restarts: s.alone(path),
-			Gone: a.has("gone"),
-		}
+		})
 	case "fenced":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventFenced}
 	case "lose":
@@ -192,7 +191,15 @@ func (s *script) crash(path string, a arguments) Input {
 	case a.one("code") != "":
 		ev.Code, _ = strconv.Atoi(a.one("code"))
 	}
-	ev.Fatal, ev.Gone = a.has("fatal"), a.has("gone")
+	ev.Fatal = a.has("fatal")
+	return lastWord(a, ev)
+}
+
+// lastWord is an event of a node that is lost meanwhile, if the script says gone.
+func lastWord(a arguments, ev ChildEvent) Input {
+	if a.has("gone") {
+		return LastWord(ev)
+	}
 	return ev
 }
 

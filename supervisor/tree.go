@@ -248,7 +248,9 @@ func (t *Tree) Step(in Input, at Stamp) ([]Decision, error) {
 func (t *Tree) dispatch(in Input) error {
 	switch in := in.(type) {
 	case ChildEvent:
-		return t.onEvent(in)
+		return t.onEvent(in, true)
+	case LastWord:
+		return t.onEvent(ChildEvent(in), false)
 	case Assign:
 		return t.onAssign(in)
 	case NodeLost:

@@ -120,7 +120,7 @@ func (s *sim) stopsOf(key batchKey, spec supervisor.Spec, members []supervisor.R
 				}
 			}
 			next, begun := s.procs.Life(supervisor.Ref{Path: x.Path, Epoch: key.epoch})
-			if begun && next.Alone == 0 && !old.Asked.IsZero() && old.Epoch != key.epoch && !s.edited(key.tree, key.epoch, next.Begun) && !s.rejoined(key, y.Path, next.Begun) {
+			if begun && next.Alone == 0 && !old.Asked.IsZero() && old.Epoch != key.epoch && !s.edited(key.tree, key.epoch, next.Begun) {
 				compared++
 				if !s.over(&old, next.Begun) {
 					s.failf("P4: %v was begun (%v) before its sibling, which was ended with it, had ended: %v", &next, next.Begun, &old)
@@ -142,19 +142,6 @@ func (s *sim) orderedBy(key batchKey, l *simproc.Life) bool {
 func (s *sim) edited(tree string, after supervisor.Epoch, by time.Time) bool {
 	for _, at := range s.client.edits(tree) {
 		if at > after.Index() && !s.oracle.appliedAt(at).After(by) {
-			return true
-		}
-	}
-	return false
-}
-
-// rejoined: the child was decided on once more by then. It is open whether it should
-// still hold its elder siblings up: a user's restart of a child that is already being
-// ended with its group takes it out of that group (docs/reliability.md).
-func (s *sim) rejoined(key batchKey, path string, by time.Time) bool {
-	for later, members := range s.oracle.groups.batches {
-		if later.tree == key.tree && later.epoch > key.epoch && !s.oracle.appliedAt(later.epoch.Index()).After(by) &&
-			slices.ContainsFunc(members, func(r supervisor.Ref) bool { return r.Path == path }) {
 			return true
 		}
 	}
