@@ -42,12 +42,7 @@ const settled = 500 * time.Millisecond
 // alive meanwhile.
 func (t *tester) agents(ctx context.Context) (missing string) {
 	for {
-		missing = ""
-		for _, n := range t.here() {
-			if _, err := n.Agent(); err != nil {
-				missing = fmt.Sprintf("%s: %v", n.Name(), err)
-			}
-		}
+		missing = lab.WithoutAgent(t.here())
 		if missing == "" || pause(ctx, 20*time.Millisecond) != nil {
 			return missing
 		}

@@ -135,7 +135,7 @@ func ended(t time.Time) history.Time {
 
 // here are the nodes that have not left.
 func (t *tester) here() []lab.Node {
-	return slices.DeleteFunc(slices.Clone(t.lab.Nodes()), lab.Node.Left)
+	return lab.Here(t.lab)
 }
 
 // churn takes a new node in, or one of those out, once all are well.

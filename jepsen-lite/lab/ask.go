@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/selfware/selfware/api"
@@ -85,16 +86,16 @@ func await(ctx context.Context, limit time.Duration, what string, check func() s
 	}
 }
 
-// Settle waits until all nodes that have not left are alive and enough of them
-// vote.
+// Settle waits until all nodes that have not left have their agents and are alive,
+// and enough of them vote. A cluster may hold a node for alive whose agent has ended
+// and is not back yet.
 func Settle(ctx context.Context, l Lab, limit time.Duration) error {
-	want := 0
-	for _, n := range l.Nodes() {
-		if !n.Left() {
-			want++
-		}
-	}
+	here := Here(l)
+	want := len(here)
 	return await(ctx, limit, "all nodes are alive", func() string {
+		if missing := WithoutAgent(here); missing != "" {
+			return missing
+		}
 		s, err := Status(ctx, l)
 		if err != nil {
 			return err.Error()
@@ -113,6 +114,21 @@ func Settle(ctx context.Context, l Lab, limit time.Duration) error {
 		}
 		return ""
 	})
+}
+
+// Here are the nodes that have not left.
+func Here(l Lab) []Node {
+	return slices.DeleteFunc(slices.Clone(l.Nodes()), Node.Left)
+}
+
+// WithoutAgent says which of some nodes has no agent now, or nothing if all have one.
+func WithoutAgent(nodes []Node) string {
+	for _, n := range nodes {
+		if _, err := n.Agent(); err != nil {
+			return fmt.Sprintf("%s: %v", n.Name(), err)
+		}
+	}
+	return ""
 }
 
 // Voters is how many of so many nodes vote.
