@@ -67,21 +67,23 @@ func (w *walk) try(in Input) error {
 	for path, n := range w.tree.byPath {
 		wasDown[path] = n.worker() || n.down != ""
 	}
+	before := leased(w.tree)
 	ds, err := w.step(in)
 	if err == nil {
 		w.follow(in, wasDown)
-		w.checkLeft(in, ds)
+		w.checkLeft(before, in, ds)
 	}
 	w.checkGroups()
 	w.checkStopped()
 	return err
 }
 
-// checkFenced: no exclusive life that may have a process is left on the node.
-func (w *walk) checkFenced(in NodeLost) {
+// checkFenced: no exclusive life that may have had a process is left on the node. One
+// whose turn to begin there has come only with that is another matter.
+func (w *walk) checkFenced(before map[Ref]string, in NodeLost) {
 	w.Helper()
 	for ref, host := range leased(w.tree) {
-		if host == in.Node {
+		if host == in.Node && before[ref] != "" {
 			w.Fatalf("%v may still run on %s after %+v", ref, host, in)
 		}
 	}
@@ -90,14 +92,14 @@ func (w *walk) checkFenced(in NodeLost) {
 // checkLeft: nothing is left on a lost node, but for exclusive lives while its lease
 // may hold; what is left on a drained one is about
 // to leave, and neither was charged to anyone.
-func (w *walk) checkLeft(in Input, ds []Decision) {
+func (w *walk) checkLeft(before map[Ref]string, in Input, ds []Decision) {
 	w.Helper()
 	var on []string
 	lost, leased := false, false
 	switch in := in.(type) {
 	case NodeLost:
 		if in.Fenced {
-			w.checkFenced(in)
+			w.checkFenced(before, in)
 			break
 		}
 		if lost, leased = !in.Restarted && len(in.Keep) == 0, in.Leased; lost {
