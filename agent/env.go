@@ -31,6 +31,9 @@ func environment(base map[string]string, node string, ref supervisor.Ref, o *ord
 	env["SELFWARE_NODE"] = node
 	env["SELFWARE_START_REASON"] = o.reason
 	env["SELFWARE_ATTEMPT"] = strconv.Itoa(o.attempt)
+	if o.instance != "" {
+		env["SELFWARE_INSTANCE"] = o.instance
+	}
 	list := make([]string, 0, len(env))
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, k+"="+env[k])

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,23 @@ func TestStartsAndReports(t *testing.T) {
 		for _, want := range []string{"SELFWARE_CHILD=shop/api", "SELFWARE_EPOCH=7", "SELFWARE_NODE=n1", "SELFWARE_START_REASON=initial", "SELFWARE_ATTEMPT=0"} {
 			if !slices.Contains(env, want) {
 				t.Errorf("environment %v lacks %s", env, want)
+			}
+		}
+	})
+}
+
+// TestInstanceIsTold: an instance learns which of its kind it is, another child does not.
+func TestInstanceIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, n *node) {
+		one, alone := run("shop/web/2", 7), run("shop/api", 7)
+		one.Instance = "2"
+		p := n.run().connect(1, 10, one, alone)
+		p.event()
+		p.event()
+		for _, l := range n.world.Lives() {
+			at := slices.IndexFunc(l.Env, func(v string) bool { return strings.HasPrefix(v, "SELFWARE_INSTANCE=") })
+			if is := at >= 0 && l.Env[at] == "SELFWARE_INSTANCE=2"; is != (l.Path == "shop/web/2") || at >= 0 && !is {
+				t.Errorf("%s has the environment %v", l.Path, l.Env)
 			}
 		}
 	})

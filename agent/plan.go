@@ -58,6 +58,7 @@ type order struct {
 	program   *supervisor.Program
 	reason    string
 	attempt   int
+	instance  string // of one of many of its kind
 	exclusive bool
 	// generation goes with the epoch, for the resources that the program uses.
 	generation uint64

@@ -58,7 +58,7 @@ func Explain(profile string, s supervisor.Spec, under string) (Explanation, erro
 	if s.Exclusive {
 		by = s.Name
 	}
-	e.children(s.Name, by, s.Strategy, s.Children)
+	e.children(s.Name, by, s.Strategy, s.Expand().Children)
 	return Explanation{Profile: profile, Children: e.found}, nil
 }
 

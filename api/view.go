@@ -148,7 +148,7 @@ func (p *picture) tree(t *supervisor.Tree, all bool) TreeStatus {
 	strategies := map[string]string{}
 	if all {
 		spec := t.Spec()
-		strategiesOf(spec.Name, spec.Children, strategies)
+		strategiesOf(spec.Name, spec.Expand().Children, strategies)
 	}
 	for _, c := range t.Children() {
 		if c.Supervisor && !all {
@@ -250,7 +250,7 @@ func (p *picture) strategy(t *supervisor.Tree, path string) string {
 		return string(spec.Strategy)
 	}
 	found := map[string]string{}
-	strategiesOf(spec.Name, spec.Children, found)
+	strategiesOf(spec.Name, spec.Expand().Children, found)
 	return found[path]
 }
 

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,7 +83,7 @@ func (s *state) blame(host string, ev supervisor.ChildEvent) {
 	if roams || !remembered || len(s.against[host]) < circuitConfig.FailureThreshold || !s.mayOpen() {
 		return
 	}
-	if paths := s.suspects(host); len(paths) >= circuitConfig.FailureThreshold {
+	if paths := s.suspects(host); s.kinds(paths) >= circuitConfig.FailureThreshold {
 		s.trip(n, fmt.Sprintf("%d children failed there within %v", len(paths), faultWindow), someOf(paths))
 	}
 }
@@ -134,6 +135,19 @@ func (s *state) suspects(host string) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// kinds counts children, and all instances of one as one: they run the same program.
+func (s *state) kinds(paths []string) int {
+	kinds := make(map[string]bool)
+	for _, path := range paths {
+		kind := path
+		if t := s.trees[supervisor.TreeName(path)]; t != nil {
+			kind = cmp.Or(t.Kin(path), path)
+		}
+		kinds[kind] = true
+	}
+	return len(kinds)
 }
 
 // setFault and dropFault are the only ones to change faults, and against with it.

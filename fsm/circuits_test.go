@@ -395,3 +395,22 @@ func (h *harness) crashRandom(past *[]failure, path string) (opened bool) {
 	}
 	return opened
 }
+
+// TestInstancesAreOneSuspect: instances of one child run the same program, so that they
+// fail together says nothing of their node.
+func TestInstancesAreOneSuspect(t *testing.T) {
+	h := newHarness(t, "n1", "n2", "n3")
+	spec := tree("shop", "c0", "c1", "c2", "c3", "c4")
+	spec.Children[0].Replicas, spec.RestartPolicy.MaxRestarts = 6, 1000
+	h.must(applyTree(spec))
+	h.placeAll("n2")
+	for i := range 6 {
+		h.must(event(h.ref(fmt.Sprint("shop/c0/", i+1)), supervisor.EventStarted))
+		h.must(event(h.ref(fmt.Sprint("shop/c0/", i+1)), supervisor.EventCrashed))
+	}
+	h.expect("n2", breaker.Closed, 0)
+	h.crashes(1, 2, 3)
+	h.expect("n2", breaker.Closed, 0)
+	h.crashes(4) // with them it is the fifth child
+	h.expect("n2", breaker.Open, 0)
+}

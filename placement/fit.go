@@ -21,6 +21,9 @@ func (p *planner) filter(req supervisor.Request) ([]int, []Refusal) {
 		rules:   p.apart.rulesFor(req),
 		only:    -1,
 	}
+	if req.Kin != "" && req.Placement.Instances == supervisor.ApartStrictly {
+		q.kin = p.others(req)
+	}
 	if req.Only != "" {
 		q.only = p.find(req.Only)
 	}
@@ -109,6 +112,8 @@ type query struct {
 	needs []string // keys of Needs, sorted
 	rules []apartRule
 	only  int // place of the Only node; -1: not set, or no such node
+	// kin counts the instances on a node that this one must not be with; nil if it may.
+	kin func(node int) int
 }
 
 // refuse says why node i does not fit, or nothing if it does.
@@ -139,6 +144,9 @@ func (q *query) refuse(i int, n *Node) string {
 		if reason := r.refuse(i, q.Path); reason != "" {
 			return reason
 		}
+	}
+	if q.kin != nil && q.kin(i) > 0 {
+		return "has an instance of " + q.Kin + ", and each must be on a node of its own"
 	}
 	return ""
 }

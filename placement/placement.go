@@ -55,8 +55,8 @@ type Used struct {
 // Input is the cluster at one moment. It is only read.
 type Input struct {
 	Nodes []Node
-	// Where is the node id of every placed child, by path. Only apart_from
-	// reads it; Node.Used is what counts for room.
+	// Where is the node id of every placed child, by path. Only apart_from and the
+	// instances of one child read it; Node.Used is what counts for room.
 	Where map[string]string
 	// ApartFrom is the apart_from of placed children, by path, since being
 	// apart is mutual: who runs already keeps its distance from who comes.
@@ -99,11 +99,13 @@ type planner struct {
 	nodes []Node         // a copy, by name, then id
 	index map[string]int // node id -> place in nodes
 	apart apartness
-	fit   []int // scratch: places of the nodes that fit a request
+	kin   kinship
+	where map[string]string // Input.Where
+	fit   []int             // scratch: places of the nodes that fit a request
 }
 
 func newPlanner(reqs []supervisor.Request, in Input) *planner {
-	p := &planner{nodes: slices.Clone(in.Nodes), index: make(map[string]int, len(in.Nodes))}
+	p := &planner{nodes: slices.Clone(in.Nodes), index: make(map[string]int, len(in.Nodes)), where: in.Where}
 	for i := range p.nodes {
 		p.nodes[i].Name = cmp.Or(p.nodes[i].Name, p.nodes[i].ID)
 	}
@@ -113,7 +115,7 @@ func newPlanner(reqs []supervisor.Request, in Input) *planner {
 	for i, n := range p.nodes {
 		p.index[n.ID] = i
 	}
-	p.apart = newApartness(reqs, in, p.index)
+	p.apart, p.kin = newApartness(reqs, in, p.index), newKinship(reqs, in, p.index)
 	return p
 }
 
@@ -125,7 +127,8 @@ func (p *planner) place(req supervisor.Request) Result {
 	fit, refusals := p.filter(req)
 	fit, open, kept := p.shun(req, fit)
 	fit, avoided, more := p.avoid(req, fit)
-	if more = append(kept, more...); len(more) > 0 {
+	fit, crowded := p.scatter(req, fit)
+	if more = slices.Concat(kept, more, crowded); len(more) > 0 {
 		refusals = append(refusals, more...)
 		slices.SortStableFunc(refusals, func(a, b Refusal) int { return cmp.Compare(a.Node, b.Node) })
 	}
@@ -172,6 +175,7 @@ func (p *planner) record(req supervisor.Request, node string) {
 		c.Room--
 	}
 	p.apart.add(req.Path, i, req.Placement.ApartFrom)
+	p.kin.add(req, i)
 }
 
 // asked reads a negative demand as none.

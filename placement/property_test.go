@@ -32,7 +32,7 @@ func TestPlaceProperties(t *testing.T) {
 				rest = append(rest, n.Name)
 			}
 		}
-		checkChoice(t, req, got, unshunned(req, in, fit))
+		checkChoice(t, req, in, got, unshunned(req, in, fit))
 		checkRefusals(t, got, in, fit, rest)
 
 		shuffled := in
@@ -47,7 +47,7 @@ func TestPlaceProperties(t *testing.T) {
 	})
 }
 
-func checkChoice(t *rapid.T, req supervisor.Request, got Result, fit []string) {
+func checkChoice(t *rapid.T, req supervisor.Request, in Input, got Result, fit []string) {
 	if got.Why == "" {
 		t.Fatal("no reason for the choice")
 	}
@@ -63,6 +63,11 @@ func checkChoice(t *rapid.T, req supervisor.Request, got Result, fit []string) {
 	other := slices.ContainsFunc(fit, func(id string) bool { return !slices.Contains(req.Avoid, id) })
 	if req.Only == "" && slices.Contains(req.Avoid, got.Node) && other {
 		t.Fatalf("chose %s, to be avoided, though %v fit", got.Node, fit)
+	}
+	for _, id := range fit {
+		if mayGo := req.Only == "" && !(other && slices.Contains(req.Avoid, id)); mayGo && kinOn(req, id, in) < kinOn(req, got.Node, in) {
+			t.Fatalf("chose %s with %d instances of %s, though %s has fewer", got.Node, kinOn(req, got.Node, in), req.Kin, id)
+		}
 	}
 }
 
@@ -179,11 +184,25 @@ func mayRun(req supervisor.Request, n Node, in Input) bool {
 			return false
 		}
 	}
+	if req.Placement.Instances == supervisor.ApartStrictly && kinOn(req, n.ID, in) > 0 {
+		return false
+	}
 	room := func(ask, capacity, used int64) bool { return ask == 0 || capacity == 0 || used+ask <= capacity }
 	return n.Eligible &&
 		(req.Only == "" || req.Only == n.ID || req.Only == n.Name) &&
 		room(req.Placement.CPU, n.CPU, n.Used.CPU) &&
 		room(req.Placement.Memory, n.Memory, n.Used.Memory)
+}
+
+// kinOn counts the other instances of the request's child on a node.
+func kinOn(req supervisor.Request, id string, in Input) (count int) {
+	for path, on := range in.Where {
+		rest, below := strings.CutPrefix(path, req.Kin+"/")
+		if req.Kin != "" && below && !strings.Contains(rest, "/") && path != req.Path && on == id {
+			count++
+		}
+	}
+	return count
 }
 
 // names tells whether a list names a path or a supervisor above it.
@@ -218,6 +237,9 @@ func drawInput(t *rapid.T) Input {
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "placed") {
 		path := drawnPath.Draw(t, "path")
+		if rapid.Bool().Draw(t, "an instance") {
+			path += rapid.SampledFrom([]string{"/1", "/7", "/8"}).Draw(t, "number")
+		}
 		in.Where[path] = drawnNode.Draw(t, "where")
 		in.ApartFrom[path] = rapid.SliceOfN(drawnPath, 0, 2).Draw(t, "placed apart")
 	}
@@ -254,6 +276,11 @@ func drawRequest(t *rapid.T, i int) supervisor.Request {
 	}
 	if rapid.IntRange(0, 9).Draw(t, "operator") == 0 {
 		req.Only = drawnNode.Draw(t, "only")
+	}
+	if rapid.IntRange(0, 2).Draw(t, "many") == 0 {
+		req.Kin = drawnPath.Draw(t, "kin")
+		req.Path = fmt.Sprintf("%s/%d", req.Kin, i+1)
+		req.Placement.Instances = rapid.SampledFrom([]supervisor.Apartness{"", supervisor.ApartSoftly, supervisor.ApartStrictly}).Draw(t, "spread")
 	}
 	return req
 }

@@ -20,7 +20,7 @@ import (
 //	           open=17 (since, in seconds) half-open=3 (trials there is room for)
 //	placed     shop/db on=n1 apart=(shop/web)      a child that runs already
 //	place      shop/web needs=(disk=ssd) cpu=500 memory=512 apart=(..) nodes=(..)
-//	           mode=pack last=n1 avoid=(n1) only=n1
+//	           mode=pack last=n1 avoid=(n1) only=n1 kin=shop/web strict
 //
 // cpu is in thousandths of a core, memory in MiB. nodes sets a node anew, place
 // asks for all its lines in one PlaceAll and then counts what was placed.
@@ -108,14 +108,18 @@ func (c *cluster) setNode(id string, a args) {
 }
 
 func request(path string, a args) supervisor.Request {
-	return supervisor.Request{
+	req := supervisor.Request{
 		Ref: supervisor.Ref{Path: path},
 		Placement: supervisor.Placement{
 			Needs: a.pairs("needs"), CPU: a.number("cpu"), Memory: a.number("memory") << 20,
 			ApartFrom: a.list("apart"), Nodes: a.list("nodes"), Mode: supervisor.Spread(a.one("mode")),
 		},
-		Last: a.one("last"), Avoid: a.list("avoid"), Only: a.one("only"),
+		Last: a.one("last"), Avoid: a.list("avoid"), Only: a.one("only"), Kin: a.one("kin"),
 	}
+	if a.has("strict") {
+		req.Placement.Instances = supervisor.ApartStrictly
+	}
+	return req
 }
 
 // args are the arguments of one line; number panics on what is no number, which

@@ -83,7 +83,7 @@ type member struct {
 // members lists the workers of a tree in start order.
 func members(spec *supervisor.Spec) []member {
 	root := supervisor.SupervisorSpec{Strategy: spec.Strategy, RestartPolicy: spec.RestartPolicy}
-	return membersOf(spec.Name, root, nil, spec.Children)
+	return membersOf(spec.Name, root, nil, spec.Expand().Children)
 }
 
 func membersOf(parent string, sup supervisor.SupervisorSpec, above []string, children []supervisor.ChildSpec) []member {

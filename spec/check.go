@@ -13,6 +13,7 @@ type checker struct {
 	*reader
 	tree  string
 	paths map[string]*draft // by path, of all children
+	total int               // children so far, instances counted
 }
 
 // checkTree checks the children and resolves apart_from.
@@ -86,6 +87,7 @@ func (c *checker) siblings(parent string, policy supervisor.RestartPolicy, child
 		default:
 			c.checkWindow(d.place("max_restarts"), policy, *d.spec.MaxRestarts)
 		}
+		c.many(d)
 		c.apart(parent, d, children)
 		if d.sup != nil {
 			c.siblings(parent+"/"+d.spec.ID, d.sup.RestartPolicy, d.children)
@@ -107,7 +109,11 @@ func (c *checker) apart(parent string, d *draft, siblings []*draft) {
 		case fault != "":
 			c.fail(n, apartHint(d, siblings, name), "apart_from: %s", fault)
 		case c.paths[path] == d:
-			c.fail(n, "leave it out: there is one of it at a time", "apart_from: %q is this child itself", short(name))
+			hint := "leave it out: there is one of it at a time"
+			if d.spec.Many() {
+				hint = "write spread: strict"
+			}
+			c.fail(n, hint, "apart_from: %q is this child itself", short(name))
 		}
 		if !slices.Contains(paths, path) {
 			paths = append(paths, path)

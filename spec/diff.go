@@ -22,8 +22,11 @@ const (
 	Stops     = "stops"
 	Restarts  = "restarts"
 	NoRestart = "no restart"
+	// Grows and Shrinks: there are more instances, or fewer; the others run on.
+	Grows   = "starts instances"
+	Shrinks = "stops instances"
 	// Refused: a worker cannot become a supervisor, or the other way round,
-	// under one id; the whole apply is refused.
+	// or into instances of it, under one id; the whole apply is refused.
 	Refused = "refused"
 )
 
@@ -151,13 +154,13 @@ func (d *differ) child(path string, old, new *draft, by above) {
 		}
 	}
 	switch {
-	case (old.sup == nil) != (new.sup == nil):
+	case (old.sup == nil) != (new.sup == nil), old.spec.Many() != new.spec.Many():
 		d.add(path, Changed, Refused, fields)
 		return
 	case len(fields) > 0 && restarts:
 		d.add(path, Changed, Restarts, fields)
 	case len(fields) > 0:
-		d.add(path, Changed, NoRestart, fields)
+		d.add(path, Changed, manyEffect(old, new), fields)
 	}
 	d.siblings(path, old.children, new.children, by)
 }

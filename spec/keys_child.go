@@ -13,7 +13,7 @@ var childTable = table[draft]{name: "child", doc: "A worker (run) or a superviso
 
 func childEntries() []entry[draft] {
 	var all []entry[draft]
-	for _, group := range [][]entry[draft]{natureEntries(), lifeEntries(), processEntries(), placementEntries()} {
+	for _, group := range [][]entry[draft]{natureEntries(), manyEntries(), lifeEntries(), processEntries(), placementEntries()} {
 		all = append(all, group...)
 	}
 	return append(all, bind(entry[draft]{name: "children", field: "ChildSpec.Children",

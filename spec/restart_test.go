@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 
@@ -30,6 +31,10 @@ func drawChildren(rt *rapid.T, depth int) []supervisor.ChildSpec {
 		}
 		if rapid.IntRange(0, 3).Draw(rt, "cpu") == 0 {
 			c.Placement.CPU = 500
+		}
+		if rapid.IntRange(0, 2).Draw(rt, "many") == 0 {
+			c.ID += "m" // one worker cannot become many
+			c.Replicas = rapid.IntRange(1, 3).Draw(rt, "replicas")
 		}
 		children = append(children, c)
 		if depth > 0 && rapid.Bool().Draw(rt, "nested") {
@@ -67,7 +72,9 @@ func TestDiffTellsTheTruth(t *testing.T) {
 		workers := workersOf(old, next)
 		said, done := make(map[string]string), make(map[string]string)
 		for _, c := range Diff(&old, &next) {
-			if c.Effect != NoRestart && workers[c.Path] {
+			if many := manyOf(c.Path, old, next); many != [2]int{} {
+				sayOfEach(said, c, many)
+			} else if c.Effect != NoRestart && workers[c.Path] {
 				said[c.Path] = c.Effect
 			}
 		}
@@ -97,4 +104,41 @@ func workersOf(trees ...supervisor.Spec) map[string]bool {
 		walk(t.Name, t.Children)
 	}
 	return found
+}
+
+// manyOf are the replicas of a path in two trees.
+func manyOf(path string, old, next supervisor.Spec) (many [2]int) {
+	var walk func(i int, parent string, children []supervisor.ChildSpec)
+	walk = func(i int, parent string, children []supervisor.ChildSpec) {
+		for _, c := range children {
+			if parent+"/"+c.ID == path {
+				many[i] = c.Replicas
+			}
+			walk(i, parent+"/"+c.ID, c.Children)
+		}
+	}
+	walk(0, old.Name, old.Children)
+	walk(1, next.Name, next.Children)
+	return many
+}
+
+// sayOfEach says of each instance what a change says of all of them.
+func sayOfEach(said map[string]string, c Change, many [2]int) {
+	for i := range max(many[0], many[1]) {
+		effect := ""
+		switch {
+		case i >= many[0]:
+			effect = Starts
+		case i >= many[1]:
+			effect = Stops
+		case c.Effect == Restarts:
+			effect = Restarts
+		default:
+			continue
+		}
+		if effect == Starts && c.Effect == Shrinks || effect == Stops && c.Effect == Grows || c.Effect == NoRestart {
+			effect = "(not said)"
+		}
+		said[fmt.Sprintf("%s/%d", c.Path, i+1)] = effect
+	}
 }

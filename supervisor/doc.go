@@ -25,6 +25,13 @@
 // wait to start nor to stop, but when the supervisor itself begins anew all of it
 // ends before any of it starts.
 //
+// # Instances
+//
+// A child that stands for many (ChildSpec.Replicas) is a supervisor of its instances:
+// Spec.Expand makes the plain tree that is supervised, everything else knows only that.
+// So an instance is a child as any other, to events, operators and edits, and all of
+// them are one child of the supervisor above (instances.go).
+//
 // # Exclusive lives
 //
 // Of an exclusive child at most one life may run in the whole cluster, and a lost

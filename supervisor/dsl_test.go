@@ -13,7 +13,7 @@ import (
 //	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m
 //	  store move_after=2 max_restarts=1
 //	  web supervisor one_for_one transient
-//	    api temporary run=v2 needs=ssd exclusive
+//	    api temporary run=v2 needs=ssd exclusive replicas=3 spread=strict
 //
 // A worker is permanent and runs "v1" unless it says otherwise; a supervisor is
 // permanent, one_for_one, 5 restarts in 60 s, without back-off.
@@ -114,6 +114,10 @@ func (p *parsed) set(key, value string) (err error) {
 		c.MaxRestarts = &n
 	case "move_after":
 		c.MoveAfter, err = strconv.Atoi(value)
+	case "replicas":
+		c.Replicas, err = strconv.Atoi(value)
+	case "spread":
+		c.Placement.Instances = Apartness(value)
 	case "run":
 		c.Program.Argv = []string{value}
 	case "needs":

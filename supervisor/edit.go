@@ -25,7 +25,7 @@ func (t *Tree) onEdit(in Edit) error {
 	t.root.strategy, t.root.exclusive = in.Spec.Strategy, in.Spec.Exclusive
 	t.root.follow(in.Spec.RestartPolicy)
 	t.byPath[t.root.path] = t.root
-	t.root.children = e.children(t.root, in.Spec.Children)
+	t.root.children = e.children(t.root, in.Spec.Expand().Children)
 	t.number()
 	e.dismiss()
 	t.recount()
@@ -43,14 +43,18 @@ func (t *Tree) editable(s Spec) error {
 	case s.Name != t.spec.Name:
 		return fmt.Errorf("%w: the tree's name is %s, not %s", ErrRefused, t.spec.Name, s.Name)
 	}
-	return t.sameKinds(s.Name, s.Children)
+	return t.sameKinds(s.Name, s.Expand().Children)
 }
 
 func (t *Tree) sameKinds(parent string, children []ChildSpec) error {
 	for i := range children {
 		c := &children[i]
 		path := parent + "/" + c.ID
-		if n := t.byPath[path]; n != nil && n.worker() != (c.Program != nil) {
+		switch n := t.byPath[path]; {
+		case n == nil || n.worker() == (c.Program != nil):
+		case c.Many() || n.spec.Many():
+			return fmt.Errorf("%w: %s cannot turn from one worker into instances of it or back; give it a new id", ErrRefused, path)
+		default:
 			return fmt.Errorf("%w: %s cannot turn from worker to supervisor or back; give it a new id", ErrRefused, path)
 		}
 		if err := t.sameKinds(path, c.Children); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -60,6 +61,10 @@ type Child struct {
 	// Ready: it is up when it calls Ready, and not already when it runs. In supervisors
 	// that order their children, later siblings wait for that.
 	Ready bool
+	// Replicas of the component run side by side, each in a goroutine of its own and as
+	// a child "1", "2" and so on of this one; Instance tells it which it is. 0 is the
+	// component alone.
+	Replicas int
 	// Component is its work, or a *Supervisor.
 	Component Component
 }
@@ -146,13 +151,14 @@ type Supervisor struct {
 
 // placed is a worker and its path below the supervisor's own.
 type placed struct {
-	path string
+	path     string
+	instance string // of one of many of its kind
 	Child
 }
 
 func (s *Supervisor) add(c Child) error {
 	path := s.spec.Name + "/" + c.ID
-	spec := ChildSpec{ID: c.ID, RestartType: c.RestartType, MaxRestarts: c.MaxRestarts}
+	spec := ChildSpec{ID: c.ID, RestartType: c.RestartType, MaxRestarts: c.MaxRestarts, Replicas: c.Replicas}
 	if spec.RestartType == "" {
 		spec.RestartType = Permanent
 	}
@@ -164,23 +170,40 @@ func (s *Supervisor) add(c Child) error {
 		return fmt.Errorf("cannot use %s: grace and heartbeat must not be negative", path)
 	case isSupervisor && (c.Grace > 0 || c.Heartbeat > 0 || c.Ready):
 		return fmt.Errorf("cannot use %s: grace, heartbeat and ready are for its children to have", path)
+	case isSupervisor && c.Replicas != 0:
+		return fmt.Errorf("cannot use %s: replicas are for its children to have", path)
+	case c.Replicas < 0 || c.Replicas > MaxChildren:
+		return fmt.Errorf("cannot use %s: replicas must be 0 to %d", path, MaxChildren)
 	case isSupervisor && nested.spec.RetryAfter > 0:
 		return fmt.Errorf("cannot use %s: only the outermost supervisor can retry", path)
 	case isSupervisor:
 		spec.Supervisor = &SupervisorSpec{Strategy: nested.spec.Strategy, RestartPolicy: nested.spec.RestartPolicy}
 		spec.Children = nested.spec.Children
 		for _, w := range nested.workers {
-			s.workers = append(s.workers, placed{"/" + c.ID + w.path, w.Child})
+			s.workers = append(s.workers, placed{"/" + c.ID + w.path, w.instance, w.Child})
 		}
 	default:
 		if c.Grace == 0 {
 			c.Grace = DefaultGrace
 		}
 		spec.Program = inProcess
-		s.workers = append(s.workers, placed{"/" + c.ID, c})
+		s.workers = append(s.workers, instancesOf(c)...)
 	}
 	s.spec.Children = append(s.spec.Children, spec)
 	return nil
+}
+
+// instancesOf are the goroutines of a child.
+func instancesOf(c Child) []placed {
+	if c.Replicas == 0 {
+		return []placed{{"/" + c.ID, "", c}}
+	}
+	var all []placed
+	for i := range c.Replicas {
+		name := strconv.Itoa(i + 1)
+		all = append(all, placed{"/" + c.ID + "/" + name, name, c})
+	}
+	return all
 }
 
 // Name is the first part of every path.

@@ -14,6 +14,8 @@ import (
 type localChild struct {
 	path string
 	ord  int // place in start order
+	// instance tells it from others of its kind; empty if it has none.
+	instance string
 	Child
 
 	order Order
@@ -57,6 +59,15 @@ func Ready(ctx context.Context) {
 	if f, ok := ctx.Value(lifeKey{}).(*localLife); ok && f.ready.CompareAndSwap(false, true) {
 		f.box.put(message{kind: hasStarted, life: f})
 	}
+}
+
+// Instance tells a component with Child.Replicas which of them it is: "1", "2" and so
+// on. Without such a context it is empty.
+func Instance(ctx context.Context) string {
+	if f, ok := ctx.Value(lifeKey{}).(*localLife); ok {
+		return f.child.instance
+	}
+	return ""
 }
 
 // Beat is a sign of life from the component whose context this is; see

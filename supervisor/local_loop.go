@@ -59,7 +59,7 @@ func newLocal(ctx context.Context, s *Supervisor) (*local, error) {
 	}
 	for i, w := range s.workers {
 		path := s.spec.Name + w.path
-		l.children[path] = &localChild{path: path, ord: i, Child: w.Child}
+		l.children[path] = &localChild{path: path, ord: i, instance: w.instance, Child: w.Child}
 	}
 	return l, nil
 }

@@ -109,6 +109,8 @@ type Order struct {
 	// StartReason and Attempt go to the child's environment.
 	StartReason string `json:"start_reason,omitempty"`
 	Attempt     int    `json:"attempt,omitempty"`
+	// Instance, of one of many of its kind, is what tells it from the others.
+	Instance string `json:"instance,omitempty"`
 	// Exclusive: the life may only begin, and only go on, under the node's lease.
 	Exclusive bool `json:"exclusive,omitempty"`
 	// Generation goes with the epoch: the pair is never used twice, and grows.
@@ -127,6 +129,9 @@ type Request struct {
 	Avoid []string `json:"avoid,omitempty"`
 	// Only, if set, is the one node an operator named.
 	Only string `json:"only,omitempty"`
+	// Kin is the path of the child that this is an instance of; its other instances are
+	// below it. Empty: it is none.
+	Kin string `json:"kin,omitempty"`
 }
 
 // Phase is where a child is in its life.

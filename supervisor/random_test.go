@@ -80,6 +80,10 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 		c.Children = drawChildren(rt, c.Supervisor.RestartPolicy, depth+1, left)
 		return c
 	}
+	if rapid.IntRange(0, 4).Draw(rt, "many") == 0 {
+		c.ID += "m" // an id of its own: one worker cannot turn into many
+		c.Replicas = rapid.IntRange(1, 3).Draw(rt, "replicas")
+	}
 	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")
 	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}
 	if rapid.IntRange(0, 4).Draw(rt, "places") == 0 {

@@ -309,6 +309,9 @@ func (s *script) orders(node string, lent bool) string {
 		if o.Exclusive {
 			out.WriteString(" exclusive")
 		}
+		if o.Instance != "" {
+			out.WriteString(" instance " + o.Instance)
+		}
 		if l := o.Local; lent && l != nil {
 			fmt.Fprintf(&out, ", alone %d, later %d in %v", l.Left, l.Share, l.Period)
 		}
@@ -318,7 +321,11 @@ func (s *script) orders(node string, lent bool) string {
 		out.WriteString("\n")
 	}
 	for _, req := range s.tree.Unplaced() {
-		fmt.Fprintf(&out, "unplaced %s (last on %q, avoid %v, only %q)\n", req.Path, req.Last, req.Avoid, req.Only)
+		fmt.Fprintf(&out, "unplaced %s (last on %q, avoid %v, only %q)", req.Path, req.Last, req.Avoid, req.Only)
+		if req.Kin != "" {
+			out.WriteString(", one of " + req.Kin)
+		}
+		out.WriteString("\n")
 	}
 	if out.Len() == 0 {
 		return "none\n"

@@ -129,12 +129,12 @@ type Spec struct {
 	Children  []ChildSpec `json:"children"`
 }
 
-// Size counts all children, workers and supervisors.
+// Size counts all children, workers, supervisors and instances.
 func (s *Spec) Size() int { return sizeOf(s.Children) }
 
 func sizeOf(children []ChildSpec) (n int) {
 	for i := range children {
-		n += 1 + sizeOf(children[i].Children)
+		n += 1 + children[i].most() + sizeOf(children[i].Children)
 	}
 	return n
 }
@@ -151,6 +151,9 @@ type ChildSpec struct {
 	// Exclusive: at most one life of it may run at any time in the whole cluster
 	// (P13). On a supervisor it holds for all below it.
 	Exclusive bool `json:"exclusive,omitempty"`
+	// Replicas of a worker run side by side, as children "1", "2" and so on of it, and
+	// it is the supervisor of them. 0 is the worker alone.
+	Replicas int `json:"replicas,omitempty"`
 
 	Placement  Placement       `json:"placement"`
 	Program    *Program        `json:"program,omitempty"`
@@ -188,6 +191,8 @@ type Placement struct {
 	// Nodes are preferred nodes by name, best first; others serve if none fits.
 	Nodes []string `json:"nodes,omitempty"`
 	Mode  Spread   `json:"mode,omitempty"`
+	// Instances of one child keep apart from each other as this says.
+	Instances Apartness `json:"instances,omitempty"`
 }
 
 // Program is the OS process of a worker. The core carries it to the agent and
@@ -293,11 +298,14 @@ func validChildren(parent string, p RestartPolicy, children []ChildSpec, depth i
 			return fmt.Errorf("cannot use %s: the id %q stands twice", path, c.ID)
 		}
 		seen[c.ID] = true
-		if *total++; *total > MaxChildren {
-			return fmt.Errorf("cannot use %s: a tree has at most %d children", path, MaxChildren)
-		}
 		if err := validChild(path, c); err != nil {
 			return err
+		}
+		if *total += 1 + c.most(); *total > MaxChildren {
+			return fmt.Errorf("cannot use %s: a tree has at most %d children, instances counted", path, MaxChildren)
+		}
+		if c.Many() && depth+1 > MaxDepth {
+			return fmt.Errorf("cannot use %s: its instances would be nested deeper than %d", path, MaxDepth)
 		}
 		if p.shared() && c.MaxRestarts != nil {
 			return fmt.Errorf("cannot use %s: it has max_restarts of its own, but shares the budget of %s (scope: supervisor)", path, parent)
@@ -330,9 +338,11 @@ func validChild(path string, c ChildSpec) error {
 		return fmt.Errorf("cannot use %s: run is empty", path)
 	}
 	if c.Supervisor != nil {
-		return validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy)
+		if err := validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy); err != nil {
+			return err
+		}
 	}
-	return nil
+	return validMany(path, &c)
 }
 
 func validSupervisor(path string, s Strategy, p RestartPolicy) error {

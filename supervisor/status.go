@@ -18,7 +18,7 @@ func (n *node) order() (string, Order, bool) {
 	l := &n.life
 	o := Order{
 		Ref: Ref{n.path, l.Epoch}, Program: n.spec.Program, StartReason: l.Start, Attempt: l.Restarts - l.Alone,
-		Exclusive: l.Exclusive, Generation: l.Generation,
+		Exclusive: l.Exclusive, Generation: l.Generation, Instance: n.instance(),
 	}
 	switch {
 	case l.Phase == PhaseStarting && l.Released:
@@ -64,7 +64,7 @@ func (n *node) request() (Request, bool) {
 		return Request{}, false
 	}
 	return Request{
-		Ref: Ref{n.path, l.Epoch}, Placement: n.spec.Placement, Last: l.Last, Avoid: l.Avoid, Only: l.Only,
+		Ref: Ref{n.path, l.Epoch}, Placement: n.spec.Placement, Last: l.Last, Avoid: l.Avoid, Only: l.Only, Kin: n.kin(),
 	}, true
 }
 

@@ -158,7 +158,7 @@ func NewTree(spec Spec) (*Tree, error) {
 		return nil, err
 	}
 	t := empty(spec)
-	t.root = t.build(spec.Name, nil, nil, spec.Children)
+	t.root = t.build(spec.Name, nil, nil, spec.Expand().Children)
 	t.root.strategy, t.root.policy = spec.Strategy, spec.RestartPolicy
 	t.root.inherit(spec.Exclusive)
 	t.number()

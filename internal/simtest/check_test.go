@@ -81,7 +81,7 @@ func wrong(t *supervisor.Tree, c supervisor.Status, lives []string) string {
 // mustRun: the child is permanent and no supervisor above it is down.
 func mustRun(t *supervisor.Tree, path string) bool {
 	permanent := false
-	each(t.Spec(), func(p string, c *supervisor.ChildSpec) {
+	each(t.Spec().Expand(), func(p string, c *supervisor.ChildSpec) {
 		if p == path {
 			permanent = c.RestartType == supervisor.Permanent
 		}
@@ -179,7 +179,7 @@ func plain(spec supervisor.Spec) (out []string) {
 		if c.MaxRestarts != nil {
 			limit = *c.MaxRestarts
 		}
-		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive))
+		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances))
 	})
 	return out
 }

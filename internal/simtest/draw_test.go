@@ -41,6 +41,7 @@ func draw(seed uint64) Plan {
 // tree draws a tree that finds room on the plan's nodes.
 func (p *Plan) tree(r chance, name string, size int) supervisor.Spec {
 	spec := r.tree(name, size)
+	p.replicate(&spec)
 	each(spec, func(_ string, c *supervisor.ChildSpec) {
 		if p.Nodes < 3 {
 			c.Placement.ApartFrom = nil
@@ -66,7 +67,7 @@ func (p *Plan) knobs(r chance) {
 // scripts says how the workers behave, mostly well.
 func (p *Plan) scripts(r chance) {
 	for _, t := range p.Trees {
-		each(t, func(path string, c *supervisor.ChildSpec) {
+		each(t.Expand(), func(path string, c *supervisor.ChildSpec) {
 			s := simproc.Script{
 				Latency: r.between(time.Millisecond, 20*time.Millisecond), UpAfter: r.between(0, 50*time.Millisecond),
 				StopTime: r.between(0, 200*time.Millisecond),

@@ -69,7 +69,7 @@ func (s *sim) inOrder() (compared int) {
 // strategyOf gives the strategy of a supervisor, or of the tree itself.
 func strategyOf(spec supervisor.Spec, of string) supervisor.Strategy {
 	strategy := spec.Strategy
-	each(spec, func(path string, c *supervisor.ChildSpec) {
+	each(spec.Expand(), func(path string, c *supervisor.ChildSpec) {
 		if path == of && c.Supervisor != nil {
 			strategy = c.Supervisor.Strategy
 		}

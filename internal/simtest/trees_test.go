@@ -30,7 +30,7 @@ func flat(name string, strategy supervisor.Strategy, workers int) supervisor.Spe
 // workers lists the paths of a spec's workers in start order.
 func workers(spec supervisor.Spec) []string {
 	var paths []string
-	each(spec, func(path string, c *supervisor.ChildSpec) {
+	each(spec.Expand(), func(path string, c *supervisor.ChildSpec) {
 		if c.Program != nil {
 			paths = append(paths, path)
 		}
