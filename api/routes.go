@@ -68,6 +68,7 @@ func op(method, id, path, tag, summary string) huma.Operation {
 func (s *Server) routes() {
 	s.treeRoutes()
 	s.verbRoutes()
+	s.rolloutRoutes()
 	s.nodeRoutes()
 	s.eventRoutes()
 	s.logRoutes()

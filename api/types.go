@@ -64,6 +64,8 @@ type TreeStatus struct {
 	Name     string        `json:"name"`
 	Status   string        `json:"status" enum:"running,degraded,failed,stopped"`
 	Children []ChildStatus `json:"children"`
+	// Rollout is the update under way, or the last one if it was taken back.
+	Rollout *Rollout `json:"rollout,omitempty"`
 }
 
 // ChildStatus is one child.
@@ -80,6 +82,8 @@ type ChildStatus struct {
 	Moves      int       `json:"moves"`
 	Since      time.Time `json:"since"` // by the leader's wall clock, about
 	Reason     string    `json:"reason"`
+	// Turn, in a rollout: it waits for it, with its former program, or has it.
+	Turn string `json:"turn,omitempty" enum:"waits,tries"`
 }
 
 // Epoch is what tells the lives of a child apart outside the cluster. Of two lives

@@ -144,7 +144,7 @@ func (p *picture) trees() []TreeStatus {
 
 // tree is one tree; with its supervisors too if all is asked for.
 func (p *picture) tree(t *supervisor.Tree, all bool) TreeStatus {
-	st := TreeStatus{Name: t.Name(), Status: string(t.Status()), Children: []ChildStatus{}}
+	st := TreeStatus{Name: t.Name(), Status: string(t.Status()), Children: []ChildStatus{}, Rollout: p.rollout(t)}
 	strategies := map[string]string{}
 	if all {
 		spec := t.Spec()
@@ -174,6 +174,7 @@ func (p *picture) child(c supervisor.Status) ChildStatus {
 	st := ChildStatus{
 		Path: c.Path, Supervisor: c.Supervisor, Exclusive: c.Exclusive, Status: string(c.Phase), Node: p.names.of(c.Node), Epoch: uint64(c.Epoch),
 		PID: c.PID, Restarts: c.Restarts, Moves: c.Moves, Since: p.wall(c.Since), Reason: p.names.text(c.Reason),
+		Turn: string(c.Turn),
 	}
 	if c.Phase != supervisor.PhasePending || p.explained >= maxExplained {
 		return st

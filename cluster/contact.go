@@ -445,8 +445,8 @@ type inputs struct {
 }
 
 // next says what the leader must propose, given the state and what it sees: the
-// loss and the fencing of nodes, the second start of failed trees, a node for each
-// life that waits for one. It changes nothing, and proposes the same again until
+// loss and the fencing of nodes, the second start of failed trees, the next step of
+// rollouts, a node for each life that waits for one. It changes nothing, and proposes the same again until
 // it is in the state.
 func next(t Times, v fsm.View, in inputs) []fsm.Command {
 	var cmds []fsm.Command
@@ -460,6 +460,11 @@ func next(t Times, v fsm.View, in inputs) []fsm.Command {
 			cmds = append(cmds, fsm.Command{
 				Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: "start", Path: name}, By: supervisor.RetryBy,
 			})
+		}
+	}
+	for _, name := range v.TreeNames() {
+		if at, ok := v.Tree(name).NextAt(); ok && in.now >= at {
+			cmds = append(cmds, fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: fsm.VerbAdvance, Path: name}})
 		}
 	}
 	if len(cmds) > 0 {

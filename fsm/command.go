@@ -86,7 +86,7 @@ type NodeRef struct {
 	Apart bool `cbor:"6,keyasint,omitempty"`
 }
 
-// Verb is an operator's request: start, stop, restart or move.
+// Verb is an operator's request: start, stop, restart or move, or one about a rollout.
 type Verb struct {
 	Verb string `cbor:"1,keyasint"`
 	Path string `cbor:"2,keyasint"`

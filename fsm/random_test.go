@@ -227,7 +227,9 @@ func (w *walk) drawVerb(rt *rapid.T) Command {
 	if rapid.IntRange(0, 3).Draw(rt, "root") == 0 {
 		path = anyTree.Draw(rt, "tree")
 	}
-	word := rapid.SampledFrom([]string{"start", "stop", "restart", "move", "move", "sing"}).Draw(rt, "verb")
+	word := rapid.SampledFrom([]string{
+		"start", "stop", "restart", "move", "move", "sing", VerbAdvance, VerbAdvance, "rollout-pause", "rollout-resume", "rollout-revert", "rollout-sing",
+	}).Draw(rt, "verb")
 	c := verb(word, path, "")
 	if word == "move" {
 		c.Verb.To = rapid.SampledFrom(append(slices.Clone(nodeIDs), "", "n9")).Draw(rt, "to")
@@ -250,6 +252,12 @@ var (
 func drawTree(rt *rapid.T, name string) supervisor.Spec {
 	s := tree(name)
 	s.Strategy, s.RestartPolicy = strategies.Draw(rt, "strategy"), drawPolicy(rt)
+	if rapid.Bool().Draw(rt, "update") {
+		s.Update = &supervisor.UpdatePolicy{
+			Parallel: rapid.IntRange(1, 2).Draw(rt, "parallel"), MinReady: 2 * time.Second, Deadline: 30 * time.Second,
+			AutoRevert: rapid.Bool().Draw(rt, "auto_revert"),
+		}
+	}
 	s.RetryAfter = rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(rt, "retry")
 	for _, id := range []string{"a", "b", "c"} {
 		if rapid.IntRange(0, 3).Draw(rt, "has") > 0 {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
@@ -106,6 +107,13 @@ func (s *state) verb(v *Verb, by string) Result {
 	return Result{Err: err, Decisions: ds}
 }
 
+// Verbs about the rollout of a tree: the leader's, and how those of an operator begin
+// (supervisor.RolloutVerb follows).
+const (
+	VerbAdvance = "advance"
+	VerbRollout = "rollout-"
+)
+
 func (s *state) input(v *Verb, by string) (supervisor.Input, error) {
 	switch v.Verb {
 	case "start":
@@ -116,6 +124,11 @@ func (s *state) input(v *Verb, by string) (supervisor.Input, error) {
 		return supervisor.Restart{Path: v.Path, By: by}, nil
 	case "move":
 		return s.move(v, by)
+	case VerbAdvance:
+		return supervisor.Advance{}, nil
+	}
+	if word, ok := strings.CutPrefix(v.Verb, VerbRollout); ok {
+		return supervisor.Rollout{Path: v.Path, Verb: supervisor.RolloutVerb(word), By: by}, nil
 	}
 	return nil, fmt.Errorf("%w: unknown verb %q", supervisor.ErrRefused, v.Verb)
 }

@@ -31,6 +31,7 @@ func TestEveryField(t *testing.T) {
 	collect(byKeys, probeTable)
 	collect(byKeys, livenessTable)
 	collect(byKeys, limitTable)
+	collect(byKeys, updateTable)
 	// Fields that hold others rather than a value of their own.
 	for _, parts := range []string{"ChildSpec.Placement", "ChildSpec.Program"} {
 		byKeys[parts] = true

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -299,6 +300,9 @@ func (t *Tree) onRestarted(ev ChildEvent) error {
 	before := t.prune(n)
 	charged := t.charge(n, ev.Ages[max(0, len(ev.Ages)-fresh):])
 	if l := n.life; l.Epoch == ev.Epoch && l.held() {
+		if t.tries(n) != nil { // what follows is for Advance
+			n.watch.Failed = fmt.Sprintf("%s restarted it alone: %s", host, cmp.Or(ev.Detail, "it had ended"))
+		}
 		t.goesOn(n, before.Used == 0, fresh, charged)
 	}
 	d := Decision{

@@ -99,6 +99,45 @@
 // node whose agent is known to be gone holds nothing back. An Edit that lowers a
 // budget reaches a node that is cut off when it is back.
 //
+// # Rolling updates
+//
+// An Edit renews every worker whose program, placement or exclusiveness it changes. Where
+// a supervisor above has an UpdatePolicy (the nearest one governs) it does so a few at a
+// time; all else that it changes acts at once.
+//
+//   - A changed worker keeps its former program, placement and exclusiveness until its
+//     turn, whatever becomes of it meanwhile: a crash, a move or a lost node is followed by
+//     a life of the former spec. So a new version runs nowhere but where it had its turn.
+//   - Turns come in start order, Parallel at a time under one supervisor. In its turn a
+//     worker is renewed alone, as by an Edit without a policy: under one_for_all and
+//     rest_for_one, too, the gates hold and the siblings stay. What an operator stopped
+//     needs no turn, it begins with the new spec; nor does what ends as it should.
+//   - A turn is over when the worker has been confirmed running for MinReady of cluster
+//     time without an end. Nothing ticks: NextAt names the time, the leader proposes
+//     Advance, and one that comes early or twice is ErrStale.
+//   - It has failed if its life ends, its start fails, or its node reports it not well
+//     (all but a normal end of what is not permanent); if its node tells that it restarted
+//     it alone; if it is not confirmed Deadline after the turn began. The loss of its node,
+//     a lease that ran out, a drain, and an operator's restart or move are none: MinReady
+//     and Deadline begin anew.
+//   - AutoRevert: a failure is answered by the former spec, at once, uncharged, and without
+//     the siblings, even if it was fatal. The whole tree gets back the spec that it had
+//     before the first Edit that did not come to its end: what was added leaves, what was
+//     removed is back, policies are as they were, and who runs the new spec goes back in
+//     turns, by the policies of the new spec. There is no way back from the way back:
+//     failures are then charged as ever, and the turn goes on until the worker stands.
+//   - Without AutoRevert the rollout halts, and the failure is charged and answered as any
+//     other. Who has a turn keeps it. An operator resumes, reverts, or applies a file.
+//   - An Edit during a rollout replaces it. Who has its turn and is changed again begins
+//     anew at once, so that no other is down beside it; who has the newest spec already is
+//     not touched.
+//   - Below a supervisor that does not run, a rollout stands still. The Edit of a tree that
+//     has failed starts all of it with the new spec, as ever.
+//
+// At most Parallel workers under one supervisor are down for a rollout, unless an Edit
+// lowers Parallel or moves workers under another policy while they have their turn: then
+// no further one begins until they are done.
+//
 // # In one process
 //
 // New, Builder, Supervisor and Handle supervise goroutines with the same Tree: what a
@@ -150,6 +189,9 @@
 //   - A lease that ran out (EventFenced): as a node loss of that child alone; the
 //     same node will do, if it has a lease again. One that never began for want of a
 //     lease is followed by another after a second, so that no log fills.
+//   - A lost leader in the midst of a rollout: cluster time stands still, then the next
+//     leader goes on. A child that fails in its turn on a node that is cut off is restarted
+//     there alone, and fails the rollout when the node tells.
 //   - Bad input: ErrUnknown, ErrStale, ErrRefused; the tree is unchanged.
 //
 // # Where OTP is followed, and where not

@@ -10,7 +10,7 @@ import (
 // parseSpec reads a tree as the scripts write it: the root on the first line,
 // children below it by indentation.
 //
-//	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m
+//	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m update=1:10s[:revert][:1m]
 //	  store move_after=2 max_restarts=1
 //	  web supervisor one_for_one transient
 //	    api temporary run=v2 needs=ssd exclusive replicas=3 spread=strict
@@ -30,7 +30,7 @@ func parseSpec(text string) (Spec, error) {
 	}
 	return Spec{
 		Name: root.child.ID, Strategy: root.child.Supervisor.Strategy, RestartPolicy: root.child.Supervisor.RestartPolicy,
-		RetryAfter: root.retryAfter, Exclusive: root.child.Exclusive, Children: children,
+		RetryAfter: root.retryAfter, Exclusive: root.child.Exclusive, Update: root.child.Supervisor.Update, Children: children,
 	}, err
 }
 
@@ -106,6 +106,8 @@ func (p *parsed) set(key, value string) (err error) {
 		c.Supervisor.RestartPolicy.Backoff, err = parseBackoff(value)
 	case "scope":
 		c.Supervisor.RestartPolicy.Scope = Scope(value)
+	case "update":
+		c.Supervisor.Update, err = parseUpdate(value)
 	case "retry_after":
 		p.retryAfter, err = time.ParseDuration(value)
 	case "max_restarts":
@@ -126,6 +128,24 @@ func (p *parsed) set(key, value string) (err error) {
 		err = fmt.Errorf("unknown setting %q", key)
 	}
 	return err
+}
+
+// parseUpdate reads PARALLEL:MIN_READY, and after it revert, a deadline, or both.
+func parseUpdate(text string) (*UpdatePolicy, error) {
+	parts := strings.Split(text, ":")
+	p := &UpdatePolicy{Deadline: DefaultUpdateTime}
+	var err error
+	if p.Parallel, err = strconv.Atoi(parts[0]); err == nil {
+		p.MinReady, err = time.ParseDuration(parts[1])
+	}
+	for _, part := range parts[2:] {
+		if part == "revert" {
+			p.AutoRevert = true
+		} else if err == nil {
+			p.Deadline, err = time.ParseDuration(part)
+		}
+	}
+	return p, err
 }
 
 // parseBackoff reads fixed:BASE and exponential:BASE:MAX.

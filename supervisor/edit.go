@@ -16,21 +16,32 @@ func (t *Tree) onEdit(in Edit) error {
 	if err := t.editable(in.Spec); err != nil {
 		return err
 	}
-	cause := Cause{Kind: CauseUpdate, Detail: in.By}
+	base := t.spec
+	r := &rollout{Phase: RolloutUpdating, By: in.By, Base: &base, Policies: in.Spec.Expand().policies()}
+	if t.rollout.active() && t.rollout.Base != nil {
+		r.Base = t.rollout.Base
+	}
+	t.edit(in.Spec, nil, Cause{Kind: CauseUpdate, Detail: in.By}, r)
+	return nil
+}
+
+// edit carries an Edit out, or the revert of one, for which failed, if not nil, is to
+// begin anew. r is the rollout that follows, if children have to wait for their turn.
+func (t *Tree) edit(spec Spec, failed *node, cause Cause, r *rollout) {
 	wasFailed := t.failed
 	old := t.byPath
-	e := &edit{t: t, old: old, cause: cause}
-	t.spec, t.failed = in.Spec, false
+	e := &edit{t: t, old: old, cause: cause, failed: failed}
+	t.spec, t.failed, t.rollout = spec, false, r
 	t.byPath = make(map[string]*node, len(old))
-	t.root.strategy, t.root.exclusive = in.Spec.Strategy, in.Spec.Exclusive
-	t.root.follow(in.Spec.RestartPolicy)
+	t.root.strategy, t.root.exclusive = spec.Strategy, spec.Exclusive
+	t.root.follow(spec.RestartPolicy)
 	t.byPath[t.root.path] = t.root
-	t.root.children = e.children(t.root, in.Spec.Expand().Children)
+	t.root.children = e.children(t.root, spec.Expand().Children)
 	t.number()
 	e.dismiss()
 	t.recount()
 	e.begin(wasFailed)
-	return nil
+	e.rollOut(wasFailed)
 }
 
 // editable refuses what Edit cannot do, before anything changes.
@@ -69,14 +80,18 @@ type edit struct {
 	t       *Tree
 	old     map[string]*node
 	cause   Cause
+	failed  *node
 	added   []*node
 	changed []change
 }
 
-// change is a worker to be renewed; stay keeps it on its node.
+// change is a worker to be renewed; stay keeps it on its node. now: its turn is at
+// once, whatever the policy; was is what it keeps until its turn otherwise.
 type change struct {
 	n    *node
 	stay bool
+	now  bool
+	was  former
 }
 
 // children rebuilds the children of s, taking over the nodes that were there.
@@ -139,6 +154,7 @@ func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
 	if !n.worker() {
 		return
 	}
+	n.next = nil
 	leaving := n.parent == nil // and wanted again
 	fits := same(n.spec.Placement, c.Placement)
 	over := n.life.Phase // or about to be
@@ -146,8 +162,9 @@ func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
 		over = n.life.Then
 	}
 	revive := c.RestartType == Permanent && (over == PhaseFinished || over == PhaseFailed)
-	if leaving || revive || !fits || n.exclusive != exclusive || !same(n.spec.Program, c.Program) {
-		e.changed = append(e.changed, change{n, fits})
+	now := leaving || revive || n == e.failed
+	if now || !fits || n.exclusive != exclusive || !same(n.spec.Program, c.Program) {
+		e.changed = append(e.changed, change{n, fits, now, former{n.spec.Program, n.spec.Placement, n.exclusive}})
 	}
 }
 
@@ -175,7 +192,7 @@ func (e *edit) dismiss() {
 	slices.SortFunc(gone, func(a, b *node) int { return byOrd(b, a) })
 	for _, n := range gone {
 		already := n.parent == nil
-		n.parent, n.children, n.ord, n.exclusive = nil, nil, e.t.size, false
+		n.parent, n.children, n.ord, n.exclusive, n.next, n.watch = nil, nil, e.t.size, false, nil, nil
 		if !n.worker() || already {
 			if already {
 				e.t.byPath[n.path] = n
@@ -193,7 +210,7 @@ func (e *edit) dismiss() {
 func (e *edit) begin(wasFailed bool) {
 	t := e.t
 	if wasFailed {
-		t.restartSupervisor(t.root, renewal{stay: true, start: string(CauseUpdate)}, e.cause)
+		t.restartSupervisor(t.root, renewal{stay: true, start: string(e.cause.Kind)}, e.cause)
 	}
 	for _, c := range e.changed {
 		switch down := c.n.parent.down; {
@@ -204,15 +221,72 @@ func (e *edit) begin(wasFailed bool) {
 			continue
 		case c.n.life.stopped(), wasFailed && c.stay:
 			continue
+		case !c.now && !wasFailed && e.waits(c.n):
+			c.n.hold(c.was)
+			continue
 		}
-		t.renew(c.n, renewal{stay: c.stay, start: string(CauseUpdate)})
+		t.renew(c.n, renewal{stay: c.stay, start: string(e.cause.Kind)})
 		if !wasFailed {
-			t.decide(c.n, VerdictRestart, e.cause, fmt.Sprintf("%s changed: it restarts with its new spec", c.n.path))
+			t.decide(c.n, VerdictRestart, e.cause, e.renewed(c.n))
 		}
 	}
 	for _, n := range e.added {
 		if n.worker() && n.parent.down == "" {
 			t.startWorker(n, e.cause)
+		}
+	}
+}
+
+// renewed says why n begins anew at once.
+func (e *edit) renewed(n *node) string {
+	switch {
+	case n == e.failed:
+		return e.cause.Detail + ": it goes back to its former spec, uncharged"
+	case e.cause.Kind == CauseRevert:
+		return n.path + " goes back to its former spec"
+	}
+	return n.path + " changed: it restarts with its new spec"
+}
+
+// waits tells whether a changed child waits for its turn. One that has its turn goes
+// on with it, so that no other begins beside it.
+func (e *edit) waits(n *node) bool {
+	return n.watch == nil && !n.stands() && e.t.rollout.governor(n) != nil
+}
+
+// rollOut begins the rollout of what waits for its turn. Without any it is over.
+func (e *edit) rollOut(wasFailed bool) {
+	t, r := e.t, e.t.rollout
+	t.root.walk(func(n *node) {
+		if n.watch != nil && (wasFailed || r.governor(n) == nil) {
+			n.watch = nil
+		}
+		if n.watch != nil {
+			n.watch = &watch{Since: t.at.Time}
+			r.Total++
+		}
+	})
+	t.gather()
+	r.Total += t.queued
+	switch {
+	case r.Total > 0:
+		if r.Phase == RolloutUpdating {
+			t.decide(t.root, VerdictUpdate, e.cause, fmt.Sprintf("%s gets its new spec child by child, %d of them", t.spec.Name, r.Total))
+		}
+		t.proceed()
+	case r.Phase == RolloutReverting:
+		t.complete()
+	default:
+		t.rollout = nil
+	}
+	keeps := "changed: it keeps its former spec"
+	if r.Phase == RolloutReverting {
+		keeps = "is to go back: it keeps its new spec"
+	}
+	for _, w := range t.waves {
+		for _, n := range w.held {
+			t.decide(n, VerdictWait, e.cause,
+				fmt.Sprintf("%s %s until its turn (update of %s, %d at a time)", n.path, keeps, w.of.path, w.policy.Parallel))
 		}
 	}
 }

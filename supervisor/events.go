@@ -68,6 +68,7 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 		t.stopped(n, ev, fit)
 		return
 	}
+	trial := t.tries(n)
 	l.Phase = PhasePending // over; what follows is yet to be decided on
 	if !fit {
 		l.Last, l.Node = l.Node, ""
@@ -77,12 +78,19 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 	if normal {
 		cause.Kind = CauseExit
 	}
+	finished := normal && n.spec.RestartType != Permanent && !ev.Fatal
+	if trial != nil && !finished {
+		t.become(n, l)
+		if t.spoil(n, trial, cause) {
+			return
+		}
+	}
 	switch {
 	case ev.Fatal: // its window does not matter
 		t.become(n, l)
 		cause.Kind = CauseFatal
 		t.giveUp(n, cause, t.prune(n))
-	case n.spec.RestartType == Transient && normal, n.spec.RestartType == Temporary && normal:
+	case finished:
 		t.rest(n, PhaseFinished)
 		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s); %s children are then finished",
 			n.path, cause.Detail, n.spec.RestartType))

@@ -191,7 +191,7 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 
 // origin names what a group restart goes back to.
 func origin(c Cause) string {
-	if c.Kind == CauseOperator || c.Kind == CauseUpdate {
+	if c.Kind == CauseOperator || c.Kind == CauseUpdate || c.Kind == CauseRevert {
 		return " (" + because(c) + ")"
 	}
 	return " because of " + c.Path

@@ -49,7 +49,7 @@ type Stamp struct {
 func (s Stamp) Epoch() Epoch { return Epoch(s.Index<<epochPosBits | uint64(s.Pos)) }
 
 // Input is one of ChildEvent, LastWord, Assign, NodeLost, Returned, Drain, Start, Stop, Restart,
-// Move, Edit.
+// Move, Edit, Delete, Advance, Rollout.
 type Input interface{ input() }
 
 // EventType says what was seen of a life.
@@ -204,3 +204,25 @@ type Delete struct {
 }
 
 func (Delete) input() {}
+
+// Advance is the time of a rollout's next step (Tree.NextAt); the leader proposes it.
+type Advance struct{}
+
+// RolloutVerb is what an operator may say of a rollout.
+type RolloutVerb string
+
+const (
+	RolloutPause  RolloutVerb = "pause"  // halt: no further child gets its turn
+	RolloutResume RolloutVerb = "resume" // go on after a halt
+	RolloutRevert RolloutVerb = "revert" // back to the former spec
+)
+
+// Rollout is an operator's word about the rollout of a tree; Path is the tree.
+type Rollout struct {
+	Path string      `json:"path"`
+	Verb RolloutVerb `json:"verb"`
+	By   string      `json:"by,omitempty"`
+}
+
+func (Advance) input() {}
+func (Rollout) input() {}

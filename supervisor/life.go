@@ -140,6 +140,9 @@ func (t *Tree) due(l life, r renewal) life {
 // renew makes n begin a new life of this Step's batch: at once if no process of
 // the old one can exist, otherwise after its stop.
 func (t *Tree) renew(n *node, r renewal) {
+	if n.watch != nil {
+		n.watch.Since = t.at.Time
+	}
 	l := n.life
 	leaving := l.Phase == PhaseStopping && !l.Stay
 	if (leaving || l.Phase == PhasePending && l.Node == "") && r.only == "" && r.avoid == nil {
@@ -181,6 +184,9 @@ func (t *Tree) redirect(n *node, then Phase, r renewal) {
 // surely fit to go on.
 func (t *Tree) ended(n *node, lost bool) {
 	l := n.life
+	if lost && n.watch != nil {
+		n.watch.Since = t.at.Time
+	}
 	if l.Then != PhasePending {
 		t.rest(n, l.Then)
 		return

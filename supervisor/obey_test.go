@@ -43,6 +43,12 @@ func (r *rig) obey(nodes []string) (bool, string) {
 			}
 		}
 	}
+	if at, ok := r.tree.NextAt(); ok && at <= r.now {
+		r.must(Advance{})
+		return true, ""
+	} else if ok && (wake == 0 || at < wake) {
+		wake = at
+	}
 	if wake == 0 {
 		return false, ""
 	}

@@ -20,7 +20,8 @@ const (
 	VerdictStop     Verdict = "stop"     // a life must end
 	VerdictStopped  Verdict = "stopped"  // a life that had to end has ended
 	VerdictRemove   Verdict = "remove"   // the child left the tree
-	VerdictWait     Verdict = "wait"     // its node is lost, but its life may not be over yet
+	VerdictWait     Verdict = "wait"     // its node is lost, but its life may not be over yet; or its turn is to come
+	VerdictUpdate   Verdict = "update"   // a rollout begins, halts, goes on, goes back or is done
 )
 
 // Cause says what led to a decision. Path is the child or node at its root:
@@ -44,6 +45,7 @@ const (
 	CauseDrain      CauseKind = "drain"
 	CauseOperator   CauseKind = "operator"
 	CauseUpdate     CauseKind = "update"
+	CauseRevert     CauseKind = "revert" // back to the former spec
 	CauseRetry      CauseKind = "retry"
 	CauseConfirmed  CauseKind = "confirmed"
 	CauseOrdered    CauseKind = "ordered"
@@ -165,6 +167,8 @@ type Status struct {
 	// Generation of the cluster in which the life of Epoch was ordered to start; 0
 	// if it was not yet.
 	Generation uint64 `json:"generation,omitempty"`
+	// Turn is where it is in a rollout; empty if it is in none.
+	Turn Turn `json:"turn,omitempty"`
 }
 
 // TreeStatus sums a tree up.

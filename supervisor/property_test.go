@@ -257,6 +257,9 @@ func (w *walk) heal() {
 		w.must(Start{Path: w.tree.Name(), By: "ann"})
 	}
 	bound := 10*len(w.tree.byPath) + 20
+	if w.tree.rollout.moves() {
+		bound += 20 * len(w.tree.byPath) // there, and back
+	}
 	for did := true; did; bound-- {
 		if bound == 0 {
 			w.Fatalf("the tree does not settle (P5): %+v", w.tree.Children())
@@ -274,6 +277,9 @@ func (w *walk) heal() {
 		case l.stopped() || n.parent.down != "":
 		case n.spec.RestartType == Permanent && l.Phase != PhaseRunning:
 			w.Fatalf("%s is permanent and left %s (P5)", path, l.Phase)
+		}
+		if moves := w.tree.rollout.moves(); n.watch != nil && moves && !n.stands() || n.next != nil && moves && !n.stands() {
+			w.Fatalf("%s is left in a rollout that is %s", path, w.tree.rollout.Phase)
 		}
 	}
 }

@@ -47,8 +47,21 @@ func drawSpec(rt *rapid.T) Spec {
 		Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt),
 		Exclusive: rapid.IntRange(0, 7).Draw(rt, "exclusive") == 0,
 	}
+	spec.Update = drawUpdate(rt)
 	spec.Children = drawChildren(rt, spec.RestartPolicy, 1, &left)
 	return spec
+}
+
+// drawUpdate draws a policy for rollouts, or none.
+func drawUpdate(rt *rapid.T) *UpdatePolicy {
+	if rapid.IntRange(0, 2).Draw(rt, "update") > 0 {
+		return nil
+	}
+	return &UpdatePolicy{
+		Parallel: rapid.IntRange(1, 3).Draw(rt, "parallel"),
+		MinReady: rapid.SampledFrom([]time.Duration{0, time.Second, 10 * time.Second}).Draw(rt, "min_ready"),
+		Deadline: time.Minute, AutoRevert: rapid.Bool().Draw(rt, "auto_revert"),
+	}
 }
 
 func drawChildren(rt *rapid.T, p RestartPolicy, depth int, left *int) []ChildSpec {
@@ -76,7 +89,7 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 	}
 	if depth < 4 && rapid.IntRange(0, 2).Draw(rt, "kind") == 0 {
 		c.ID += "s" // an id of its own: a worker cannot turn into a supervisor
-		c.Supervisor = &SupervisorSpec{Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
+		c.Supervisor = &SupervisorSpec{Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt), Update: drawUpdate(rt)}
 		c.Children = drawChildren(rt, c.Supervisor.RestartPolicy, depth+1, left)
 		return c
 	}
@@ -176,7 +189,14 @@ func (w *walk) drawReturn(rt *rapid.T) {
 
 func (r *rig) drawVerb(rt *rapid.T) Input {
 	path := r.drawPath(rt)
-	switch rapid.IntRange(0, 5).Draw(rt, "verb") {
+	switch rapid.IntRange(0, 7).Draw(rt, "verb") {
+	case 6:
+		return Advance{}
+	case 7:
+		return Rollout{
+			Path: rapid.SampledFrom([]string{r.tree.Name(), path}).Draw(rt, "tree"), By: "ann",
+			Verb: rapid.SampledFrom([]RolloutVerb{RolloutPause, RolloutResume, RolloutRevert}).Draw(rt, "word"),
+		}
 	case 0:
 		return Stop{Path: path, By: "ann"}
 	case 1:

@@ -20,7 +20,8 @@ import (
 // back NODE (it is not lost any more),
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
-// The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE.
+// The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE, pause, resume, revert (a rollout).
+// The leader: advance (the time of a rollout's next step).
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
 // gone, stale (the last input again), late PATH (a crash of the life before), restore.
 func TestScripts(t *testing.T) {
@@ -160,6 +161,10 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return Move{Path: path, To: a.one("to"), By: "ann"}
 	case "delete":
 		return Delete{By: "ann"}
+	case "advance":
+		return Advance{}
+	case "pause", "resume", "revert":
+		return Rollout{Path: path, Verb: RolloutVerb(cmd), By: "ann"}
 	}
 	d.Fatalf(s.failer.(*testing.T), "unknown directive %q", cmd)
 	return nil
@@ -278,6 +283,16 @@ func (s *script) status() string {
 	if at, ok := s.tree.RetryAt(); ok {
 		fmt.Fprintf(&out, "  starts again at %v\n", at)
 	}
+	if r, ok := s.tree.Rollout(); ok {
+		fmt.Fprintf(&out, "  %s, %d of %d done", r.Phase, r.Done, r.Total)
+		if r.Next > 0 {
+			fmt.Fprintf(&out, ", looks again at %v", r.Next)
+		}
+		if r.Why != "" {
+			fmt.Fprintf(&out, ": %s", r.Why)
+		}
+		out.WriteString("\n")
+	}
 	for _, c := range s.tree.Children() {
 		depth := strings.Count(c.Path, "/")
 		id := c.Path[strings.LastIndex(c.Path, "/")+1:]
@@ -287,6 +302,9 @@ func (s *script) status() string {
 		}
 		if c.Exclusive {
 			out.WriteString(", exclusive")
+		}
+		if c.Turn != "" {
+			fmt.Fprintf(&out, ", %s", c.Turn)
 		}
 		if c.Restarts+c.Moves > 0 {
 			fmt.Fprintf(&out, ", restarts %d, moves %d", c.Restarts, c.Moves)

@@ -125,8 +125,10 @@ type Spec struct {
 	// leader starts it again after this much cluster time.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
 	// Exclusive makes every child of the tree exclusive.
-	Exclusive bool        `json:"exclusive,omitempty"`
-	Children  []ChildSpec `json:"children"`
+	Exclusive bool `json:"exclusive,omitempty"`
+	// Update, if set, has an Edit renew the workers below a few at a time.
+	Update   *UpdatePolicy `json:"update,omitempty"`
+	Children []ChildSpec   `json:"children"`
 }
 
 // Size counts all children, workers, supervisors and instances.
@@ -165,6 +167,8 @@ type ChildSpec struct {
 type SupervisorSpec struct {
 	Strategy      Strategy      `json:"strategy"`
 	RestartPolicy RestartPolicy `json:"restart_policy"`
+	// Update is Spec.Update for the workers below that have no nearer one.
+	Update *UpdatePolicy `json:"update,omitempty"`
 }
 
 // Spread says how placement chooses among nodes that fit.
@@ -277,7 +281,7 @@ func (s Spec) Validate() error {
 	if err := validID(s.Name); err != nil {
 		return fmt.Errorf("cannot use tree name: %w", err)
 	}
-	if err := validSupervisor(s.Name, s.Strategy, s.RestartPolicy); err != nil {
+	if err := validSupervisor(s.Name, s.Strategy, s.RestartPolicy, s.Update); err != nil {
 		return err
 	}
 	total := 0
@@ -338,14 +342,14 @@ func validChild(path string, c ChildSpec) error {
 		return fmt.Errorf("cannot use %s: run is empty", path)
 	}
 	if c.Supervisor != nil {
-		if err := validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy); err != nil {
+		if err := validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy, c.Supervisor.Update); err != nil {
 			return err
 		}
 	}
 	return validMany(path, &c)
 }
 
-func validSupervisor(path string, s Strategy, p RestartPolicy) error {
+func validSupervisor(path string, s Strategy, p RestartPolicy, u *UpdatePolicy) error {
 	switch {
 	case s != OneForOne && s != OneForAll && s != RestForOne:
 		return fmt.Errorf("cannot use %s: unknown strategy %q", path, s)
@@ -360,7 +364,7 @@ func validSupervisor(path string, s Strategy, p RestartPolicy) error {
 	case p.Backoff.Base < 0 || p.Backoff.Max < 0:
 		return fmt.Errorf("cannot use %s: back-off must not be negative", path)
 	}
-	return nil
+	return validUpdate(path, u)
 }
 
 // validID accepts what is safe as part of a path, a folder name and a URL.

@@ -58,7 +58,7 @@ func good() Spec {
 	policy := RestartPolicy{MaxRestarts: 1, MaxSeconds: time.Second}
 	return Spec{Name: "shop", Strategy: OneForOne, RestartPolicy: policy, Children: []ChildSpec{
 		{ID: "a", RestartType: Permanent, Program: &Program{Argv: []string{"a"}}},
-		{ID: "s", RestartType: Permanent, Supervisor: &SupervisorSpec{OneForAll, policy}, Children: []ChildSpec{
+		{ID: "s", RestartType: Permanent, Supervisor: &SupervisorSpec{Strategy: OneForAll, RestartPolicy: policy}, Children: []ChildSpec{
 			{ID: "b", RestartType: Temporary, Program: &Program{Argv: []string{"b"}}},
 		}},
 	}}
@@ -125,7 +125,7 @@ func TestLimits(t *testing.T) {
 func nested(depth int) []ChildSpec {
 	c := ChildSpec{ID: "w", RestartType: Permanent, Program: &Program{Argv: []string{"w"}}}
 	for range depth - 1 {
-		s := SupervisorSpec{OneForOne, RestartPolicy{MaxRestarts: 1, MaxSeconds: time.Second}}
+		s := SupervisorSpec{Strategy: OneForOne, RestartPolicy: RestartPolicy{MaxRestarts: 1, MaxSeconds: time.Second}}
 		c = ChildSpec{ID: "s", RestartType: Permanent, Supervisor: &s, Children: []ChildSpec{c}}
 	}
 	return []ChildSpec{c}

@@ -16,6 +16,7 @@ type State struct {
 	Failed   bool            `json:"failed,omitempty"`
 	FailedAt time.Duration   `json:"failed_at,omitempty"`
 	Deleting bool            `json:"deleting,omitempty"`
+	Rollout  *rollout        `json:"rollout,omitempty"`
 	Down     Phase           `json:"down,omitempty"` // of the root
 	Begun    Epoch           `json:"begun,omitempty"`
 	Shared   []time.Duration `json:"shared,omitempty"`
@@ -38,13 +39,15 @@ type NodeState struct {
 	Life    life            `json:"life"`
 	History []Decision      `json:"history,omitempty"`
 	Spec    *ChildSpec      `json:"spec,omitempty"` // of leaving ones
+	Held    *former         `json:"held,omitempty"`
+	Watch   *watch          `json:"watch,omitempty"`
 }
 
 // State exports the tree. The result shares memory with the tree: encode it
 // before the next Step.
 func (t *Tree) State() State {
 	s := State{
-		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting,
+		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting, Rollout: t.rollout,
 		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(),
 	}
 	t.root.walk(func(n *node) {
@@ -61,7 +64,10 @@ func (t *Tree) State() State {
 }
 
 func (n *node) state() NodeState {
-	return NodeState{Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies, Life: n.life, History: n.history.list()}
+	return NodeState{
+		Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies,
+		Life: n.life, History: n.history.list(), Held: n.kept(), Watch: n.watch,
+	}
 }
 
 // leaving lists the children that left the spec, by path.
@@ -106,7 +112,31 @@ func FromState(s State) (*Tree, error) {
 		t.adopt(n, ns)
 	}
 	t.recount()
-	return t, nil
+	return t, t.goOn(s)
+}
+
+// goOn takes up the rollout that a State was saved in.
+func (t *Tree) goOn(s State) error {
+	if s.Rollout != nil {
+		r := *s.Rollout
+		t.rollout = &r
+	}
+	for _, ns := range s.Nodes {
+		n := t.byPath[ns.Path]
+		if ns.Held == nil && ns.Watch == nil {
+			continue
+		}
+		if !t.rollout.active() || !n.worker() || t.rollout.governor(n) == nil {
+			return fmt.Errorf("cannot restore tree %s: %q has a place in a rollout that is not there", s.Spec.Name, ns.Path)
+		}
+		if n.watch = ns.Watch; ns.Held != nil {
+			n.hold(*ns.Held)
+		}
+	}
+	if t.rollout != nil {
+		t.gather()
+	}
+	return nil
 }
 
 // adopt gives a node its saved state and enters it into the indexes.

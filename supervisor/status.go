@@ -158,7 +158,7 @@ func (n *node) status() Status {
 	s := Status{
 		Path: n.path, Phase: l.Phase, Node: l.Node, Epoch: l.Epoch, Restarts: l.Restarts, Moves: l.Moves,
 		Since: l.Since, Budget: n.budget(), Reason: l.Reason,
-		Exclusive: n.exclusive || l.Exclusive, Generation: l.Generation,
+		Exclusive: n.exclusive || l.Exclusive, Generation: l.Generation, Turn: n.turn(),
 	}
 	if !n.worker() {
 		s.Supervisor, s.Phase = true, n.phase()

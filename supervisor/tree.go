@@ -36,6 +36,12 @@ type Tree struct {
 	failedAt time.Duration
 	failed   bool
 	deleting bool
+	// rollout is the Edit under way child by child, or the last one that was reverted.
+	rollout *rollout
+	// waves are its parts, in the start order of their supervisors; queued counts the
+	// children that wait for their turn. Derived.
+	waves  []*wave
+	queued int
 
 	// Valid during one Step.
 	at      Stamp
@@ -76,6 +82,11 @@ type node struct {
 	history history
 	dirty   bool // in Tree.changed
 	waits   bool // in Tree.waiting
+
+	// next is the spec that n gets at its turn in a rollout; spec has what it keeps of
+	// the former one until then. watch is its turn.
+	next  *ChildSpec
+	watch *watch
 
 	// What the current release pass found for a gated supervisor.
 	scanned      uint64
@@ -271,6 +282,10 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onEdit(in)
 	case Delete:
 		return t.onDelete(in)
+	case Advance:
+		return t.onAdvance()
+	case Rollout:
+		return t.onRollout(in)
 	}
 	panic(fmt.Sprintf("supervisor: unknown input %T", in))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/selfware/selfware/api"
+	"github.com/selfware/selfware/supervisor"
 )
 
 // Client speaks to one node, which forwards where it must. Its methods may be
@@ -101,6 +102,11 @@ func (c *Client) Delete(ctx context.Context, name string) (api.Done, error) {
 // to is the node of a move, by name or id; it may be empty.
 func (c *Client) Verb(ctx context.Context, verb, path, to string) (api.Done, error) {
 	return post[api.Done](ctx, c, "/v1/"+url.PathEscape(verb), api.Ask{Path: path, To: to})
+}
+
+// Rollout pauses, resumes or takes back the update of a tree.
+func (c *Client) Rollout(ctx context.Context, verb supervisor.RolloutVerb, tree string) (api.Done, error) {
+	return post[api.Done](ctx, c, "/v1/rollout/"+url.PathEscape(string(verb)), api.Ask{Path: tree})
 }
 
 // Why is the chain of decisions behind the state of a worker, a supervisor or a

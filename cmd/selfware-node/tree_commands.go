@@ -31,7 +31,7 @@ func (a *app) treeCommands() []*cli.Command {
 		{
 			Name: "apply", Usage: "make the cluster run a tree file, or the changes in it", Category: catTree, ArgsUsage: "FILE",
 			Description: "   FILE may be - for standard input.",
-			Flags:       []cli.Flag{waitFlag("wait until the tree has settled; fail if it does not"), timeout(), tagFlag()},
+			Flags:       []cli.Flag{waitFlag("wait until the tree has settled, an update included; fail if it does not"), timeout(), tagFlag()},
 			Action:      speak(apply),
 		},
 		{
@@ -39,6 +39,7 @@ func (a *app) treeCommands() []*cli.Command {
 			Flags:  []cli.Flag{waitFlag("wait until all of it has stopped"), timeout(), tagFlag()},
 			Action: speak(deleteTree),
 		},
+		a.rolloutCommands(),
 		{
 			Name: "schema", Usage: "print the JSON Schema of tree files, for editors", Category: catTree,
 			Action: func(c *cli.Context) error {
@@ -142,11 +143,7 @@ func apply(c *cli.Context, cl *client.Client) error {
 	if !c.Bool("wait") {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
-	defer cancel()
-	return show.Settle(ctx, c.App.Writer, tree.Name, style(), func(ctx context.Context) (api.TreeStatus, error) {
-		return cl.Tree(ctx, tree.Name)
-	})
+	return settle(c, cl, tree.Name)
 }
 
 func deleteTree(c *cli.Context, cl *client.Client) error {

@@ -33,7 +33,7 @@ func Settle(ctx context.Context, w io.Writer, name string, s Style, look func(co
 				calm = 0
 			}
 		}
-		if calm > 0 || t.Status == "failed" {
+		if calm > 0 || t.Status == "failed" || stuck(t.Rollout) {
 			return verdict(w, t, time.Since(began), s)
 		}
 		wait := time.NewTimer(lookEvery)
@@ -50,6 +50,12 @@ func Settle(ctx context.Context, w io.Writer, name string, s Style, look func(co
 }
 
 func progress(w io.Writer, t api.TreeStatus, seen map[string]string, s Style) {
+	if r := t.Rollout; r != nil {
+		if now := fmt.Sprint(r.Status, r.Done, r.Total); seen[""] != now {
+			seen[""] = now
+			fmt.Fprintln(w, "  "+rolloutLine(r, s))
+		}
+	}
 	for _, ch := range t.Children {
 		if ch.Supervisor || seen[ch.Path] == ch.Status+ch.Node {
 			continue
@@ -78,7 +84,7 @@ func settled(t api.TreeStatus) bool {
 			return false
 		}
 	}
-	return t.Status != ""
+	return t.Status != "" && !rolling(t.Rollout)
 }
 
 func sameLives(a, b api.TreeStatus) bool {
@@ -95,6 +101,9 @@ func sameLives(a, b api.TreeStatus) bool {
 
 // verdict says how a settled tree is: an error unless all is as it should be.
 func verdict(w io.Writer, t api.TreeStatus, took time.Duration, s Style) error {
+	if r := t.Rollout; stuck(r) || r != nil && r.Status == "reverted" {
+		return fmt.Errorf("the update of tree %s is %s: %s", t.Name, r.Status, Clean(r.Why))
+	}
 	failed := t.Status == "failed" || t.Status == "degraded"
 	for _, ch := range t.Children {
 		failed = failed || ch.Status == "failed"
@@ -122,6 +131,9 @@ func Unsettled(t api.TreeStatus) string {
 		if ch.Reason != "" {
 			b.WriteString(": " + Clean(ch.Reason))
 		}
+	}
+	if t.Rollout != nil {
+		b.WriteString("\n" + rolloutLine(t.Rollout, Style{}))
 	}
 	if b.Len() == 0 {
 		return "the cluster has not answered"

@@ -75,6 +75,9 @@ func treeTable(w io.Writer, tr api.TreeStatus, s Style) {
 	}
 	fmt.Fprintf(w, "%s %s  %s  %d of %s running\n", s.paint(bold, "tree"), Clean(tr.Name),
 		s.paint(colorOf(tr.Status), tr.Status), running, plural(workers, "child", "children"))
+	if tr.Rollout != nil {
+		fmt.Fprintln(w, "  "+rolloutLine(tr.Rollout, s))
+	}
 	t := table{style: s, head: []string{"CHILD", "STATUS", "NODE", "PID", "RESTARTS", "MOVES", "SINCE", "WHY"}}
 	for _, ch := range tr.Children {
 		if ch.Supervisor {
@@ -90,7 +93,7 @@ func treeTable(w io.Writer, tr api.TreeStatus, s Style) {
 // note is the reason of a state that is not simply well.
 func note(ch api.ChildStatus) string {
 	if ch.Status == "running" {
-		return ""
+		return turn(ch)
 	}
 	return ch.Reason
 }
@@ -147,6 +150,9 @@ func Tree(w io.Writer, tr api.TreeStatus, s Style) {
 	}
 	for _, row := range t.rows {
 		t.row(w, "", row, widths)
+	}
+	if tr.Rollout != nil {
+		fmt.Fprintln(w, rolloutLine(tr.Rollout, s))
 	}
 }
 

@@ -43,9 +43,9 @@ func colorOf(word string) string {
 	switch word {
 	case "running", "alive", "up", "finished", "finish":
 		return green
-	case "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait":
+	case "updating", "reverting", "update", "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait":
 		return yellow
-	case "failed", "lost", "fail", "escalate":
+	case "halted", "reverted", "failed", "lost", "fail", "escalate":
 		return red
 	case "stopped", "left":
 		return dim

@@ -57,6 +57,9 @@ var bugs = []bug{
 	{name: "start-before-fence", promise: "P13", what: "exclusive lives move while their node's lease may hold", pkg: "supervisor", test: "TestScripts"},
 	{name: "loan-forgotten", promise: "P3", what: "what a lost node was lent is spent again elsewhere", pkg: "supervisor", test: "TestScripts"},
 	{name: "exclusive-restarts-alone", promise: "P13", what: "nodes are lent restarts of exclusive children", pkg: "supervisor", test: "TestExclusiveIsLentNothing"},
+	{name: "update-parallel-ignored", promise: "P5", what: "all changed children have their turn at once", pkg: "supervisor", test: "TestRolloutReference"},
+	{name: "update-without-min-ready", promise: "P5", what: "a turn is over as soon as the child is up", pkg: "supervisor", test: "TestRolloutReference"},
+	{name: "update-never-reverts", promise: "P5", what: "a bad version stays where it failed", pkg: "supervisor", test: "TestScripts"},
 
 	{name: "snapshot-forgets-window", promise: "P3", what: "a restored tree has empty windows", pkg: "fsm", test: "TestWindowSurvivesRestore"},
 	{name: "wall-clock-window", promise: "P3", what: "windows go by the leader's wall clock", pkg: "fsm", test: "TestClock"},
