@@ -107,6 +107,7 @@ func (s *Server) verbRoutes() {
 		"stop":    "Stop, and keep stopped",
 		"restart": "Stop and start again",
 		"move":    "Go on, on another node",
+		"reset":   "Forget the restarts that were charged; nothing starts",
 	} {
 		add(s, write, op(http.MethodPost, verb, "/v1/"+verb, "children", summary),
 			func(ctx context.Context, in *verbInput) (*answer[Done], error) { return s.verb(ctx, verb, in) })

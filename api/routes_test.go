@@ -217,6 +217,28 @@ func TestVerbs(t *testing.T) {
 	wantCode(t, err, api.CodeRefused, "start it first")
 }
 
+// TestReset: a reset says who asked and why, and that it starts nothing.
+func TestReset(t *testing.T) {
+	w := shopWorld(t, 2)
+	c := w.nodes[1].client(t)
+	done := must(c.Reset(t.Context(), "shop/store", "a new disk"))(t)
+	if !strings.Contains(done.Message, "a new disk") || strings.Contains(done.Message, "start shop") {
+		t.Errorf("reset: %+v", done)
+	}
+	must(c.Verb(t.Context(), "stop", "shop/store", ""))(t)
+	if done = must(c.Reset(t.Context(), "shop/store", ""))(t); !strings.Contains(done.Message, "selfware-node start shop/store") {
+		t.Errorf("reset of what is stopped: %+v", done)
+	}
+	last := must(c.Why(t.Context(), "shop/store"))(t).Decisions
+	if d := last[len(last)-1]; d.Verdict != supervisor.VerdictReset || !strings.Contains(d.Sentence, "tester") {
+		t.Errorf("the last decision is %+v", d)
+	}
+	_, err := c.Reset(t.Context(), "shop/nothing", "")
+	wantCode(t, err, api.CodeNotFound, "shop/nothing")
+	_, err = c.Reset(t.Context(), "shop/store", strings.Repeat("y", supervisor.MaxWhy+1))
+	wantCode(t, err, api.CodeBadRequest, "body.why")
+}
+
 func TestWhoAskedIsRecorded(t *testing.T) {
 	w := shopWorld(t, 2)
 	must(w.nodes[1].client(t).Verb(t.Context(), "restart", "shop/store", ""))(t)

@@ -169,12 +169,14 @@ type LogLine struct {
 	Text   string `json:"text"`
 }
 
-// Ask names what a verb (start, stop, restart, move) is about.
+// Ask names what a verb (start, stop, restart, move, reset) is about.
 type Ask struct {
 	// Path is a worker, a supervisor or a tree.
 	Path string `json:"path" minLength:"1" maxLength:"8192" doc:"Path of a worker, a supervisor or a tree" example:"shop/web/api"`
 	// To is the node, by name or id, for a move; empty lets placement choose.
 	To string `json:"to,omitempty" maxLength:"256" doc:"Node to move to, by name or id; any other node if empty"`
+	// Why is for the record of a reset.
+	Why string `json:"why,omitempty" maxLength:"512" doc:"Why a reset is asked for, for the record of decisions" example:"the disk is fixed"`
 }
 
 // Transfer says who is to lead.

@@ -100,6 +100,9 @@ func (s *Server) deleteTree(ctx context.Context, in *treeInput) (*answer[Done], 
 	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeDeleteTree, Name: in.Name, If: tag}, "tree "+in.Name+" is being deleted")
 }
 
+// explains are the verbs that take a reason.
+var explains = map[string]bool{"reset": true}
+
 type verbInput struct {
 	Written
 	Body Ask
@@ -109,7 +112,10 @@ func (s *Server) verb(ctx context.Context, verb string, in *verbInput) (*answer[
 	if in.Body.To != "" && verb != "move" {
 		return nil, badRequest("only move takes a node to go to, not %s", verb)
 	}
-	cmd := fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: verb, Path: in.Body.Path, To: in.Body.To}}
+	if in.Body.Why != "" && !explains[verb] {
+		return nil, badRequest("only %s takes a reason, not %s", strings.Join(sortedKeys(explains), ", "), verb)
+	}
+	cmd := fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: verb, Path: in.Body.Path, To: in.Body.To, Why: in.Body.Why}}
 	return s.submit(ctx, in.Written, cmd, verb+" of "+in.Body.Path+" is accepted")
 }
 

@@ -86,11 +86,12 @@ type NodeRef struct {
 	Apart bool `cbor:"6,keyasint,omitempty"`
 }
 
-// Verb is an operator's request: start, stop, restart or move, or one about a rollout.
+// Verb is an operator's request: start, stop, restart, move or reset, or one about a rollout.
 type Verb struct {
 	Verb string `cbor:"1,keyasint"`
 	Path string `cbor:"2,keyasint"`
 	To   string `cbor:"3,keyasint,omitempty"` // node name or id
+	Why  string `cbor:"4,keyasint,omitempty"` // of reset, for the record
 }
 
 // Entry is what one raft log entry holds.

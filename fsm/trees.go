@@ -124,6 +124,8 @@ func (s *state) input(v *Verb, by string) (supervisor.Input, error) {
 		return supervisor.Restart{Path: v.Path, By: by}, nil
 	case "move":
 		return s.move(v, by)
+	case "reset":
+		return supervisor.Reset{Path: v.Path, By: by, Why: v.Why}, nil
 	case VerbAdvance:
 		return supervisor.Advance{}, nil
 	}

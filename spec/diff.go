@@ -68,7 +68,11 @@ func (f FieldChange) String() string {
 func (c Change) String() string {
 	sign := map[string]string{Add: "+", Remove: "-", Changed: "~", Reorder: "~"}[c.Kind]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s (%s)", sign, c.Path, c.Effect)
+	effect := c.Effect
+	if c.Kind == Reorder { // no process is touched; the order is that of the next group restart
+		effect = "children reordered, " + effect
+	}
+	fmt.Fprintf(&b, "%s %s (%s)", sign, c.Path, effect)
 	for _, f := range c.Fields {
 		b.WriteString("\n    " + f.String())
 	}

@@ -41,8 +41,10 @@ type sea struct {
 	isles      []*isle
 	// restarts are the ends that were answered with a restart, by whom ever, and when.
 	restarts map[string]map[answer]time.Duration
-	alone    int
-	back     int
+	// resets are when an operator last had the restarts of a child forgotten.
+	resets map[string]time.Duration
+	alone  int
+	back   int
 }
 
 // answer names an end: of the process after so many restarts alone of a life.
@@ -91,7 +93,7 @@ func newSea(rt *rapid.T) *sea {
 	if err != nil {
 		rt.Fatalf("%v", err)
 	}
-	s := &sea{rig: r, restarts: make(map[string]map[answer]time.Duration)}
+	s := &sea{rig: r, restarts: make(map[string]map[answer]time.Duration), resets: make(map[string]time.Duration)}
 	for i := range 3 {
 		s.isles = append(s.isles, &isle{name: fmt.Sprintf("n%d", i+1), orders: make(map[string]held), lives: make(map[string]*aloneLife)})
 	}
@@ -105,7 +107,9 @@ func (s *sea) apart(n *isle) bool { return n.cut || s.leaderless }
 func (s *sea) random(rt *rapid.T) {
 	n := s.isles[rapid.IntRange(0, 2).Draw(rt, "node")]
 	path := rapid.SampledFrom([]string{"t/a", "t/b"}).Draw(rt, "path")
-	switch rapid.IntRange(0, 17).Draw(rt, "do") {
+	switch rapid.IntRange(0, 18).Draw(rt, "do") {
+	case 18:
+		s.reset(path)
 	case 0, 1, 2, 3:
 		d := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 9 * time.Second}).Draw(rt, "pass")
 		if s.real += d; !s.leaderless {
@@ -137,6 +141,15 @@ func (s *sea) lose(n *isle) {
 	}
 }
 
+// reset forgets what a child was charged; a node that is cut off hears of it late.
+func (s *sea) reset(path string) {
+	if !s.leaderless {
+		s.real++ // so that what was before it is told from what comes after
+		s.resets[path] = s.real
+		s.put(Reset{Path: path, By: "ann"})
+	}
+}
+
 // put gives the log an input and notes what it charged.
 func (s *sea) put(in Input) {
 	ds, err := s.step(in)
@@ -164,7 +177,7 @@ func (s *sea) restarted(path string, a answer) {
 	all[a] = s.real
 	used := 0
 	for _, at := range all {
-		if at >= s.real-s.tree.spec.RestartPolicy.MaxSeconds {
+		if at >= s.real-s.tree.spec.RestartPolicy.MaxSeconds && at >= s.resets[path] {
 			used++
 		}
 	}

@@ -92,6 +92,16 @@
 // The window of a child that merges more than Max keeps the newest Max: it is full
 // all the same, and Used never says more than was allowed.
 //
+// A Reset empties windows, and begins them anew: no window is exceeded that begins at
+// the last reset or after it. It leaves loans and tallies as they are. So what was lent
+// stays held back, each node still uses at most its Share in any Period (Share depends
+// on Max, Held and move_after, none of which a reset changes), and the log charges at
+// most Max less Held: 1, 2 and 4 hold with an empty window as with any other. A node
+// that is cut off hears of the reset late, and does less than it might. What it did alone
+// before the reset and tells after it is charged all the same, since no clock says on
+// which side of the reset it was; an end that the log had answered before is counted in
+// a tally, and is not charged again (5).
+//
 // The price: while a lost node is neither back nor removed, a child that was there
 // has what is left of its budget, 3 restarts of the default 5. That is meant. To
 // charge what was lent at once would punish children for the loss of their node; to

@@ -572,6 +572,31 @@ func TestLocalSend(t *testing.T) {
 	})
 }
 
+// TestLocalReset: a component that spent its budget may crash again after a reset.
+func TestLocalReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary()
+		h := start(t, New("t").WithRestartPolicy(RestartPolicy{MaxRestarts: 1, MaxSeconds: time.Minute}).AddChild("a", d.worker("a")))
+		for range 3 {
+			if err := h.Send(Crashed("a", errors.New("oops"))); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			if s, _ := h.Child("t/a"); s.Phase != PhaseRunning || s.Budget.Used != 1 {
+				t.Fatalf("%+v", s)
+			}
+			ds, err := h.Do(Reset{Path: "t/a", By: "me", Why: "mended"})
+			if err != nil || len(ds) != 1 || ds[0].Verdict != VerdictReset {
+				t.Fatal(ds, err)
+			}
+		}
+		if s, _ := h.Child("t/a"); s.Budget.Used != 0 || s.Restarts != 3 {
+			t.Errorf("%+v", s)
+		}
+		stop(t, h)
+	})
+}
+
 func TestLocalVerbs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary()

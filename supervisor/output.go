@@ -22,6 +22,7 @@ const (
 	VerdictRemove   Verdict = "remove"   // the child left the tree
 	VerdictWait     Verdict = "wait"     // its node is lost, but its life may not be over yet; or its turn is to come
 	VerdictUpdate   Verdict = "update"   // a rollout begins, halts, goes on, goes back or is done
+	VerdictReset    Verdict = "reset"    // the restarts charged so far are forgotten
 )
 
 // Cause says what led to a decision. Path is the child or node at its root:

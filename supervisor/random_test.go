@@ -189,7 +189,7 @@ func (w *walk) drawReturn(rt *rapid.T) {
 
 func (r *rig) drawVerb(rt *rapid.T) Input {
 	path := r.drawPath(rt)
-	switch rapid.IntRange(0, 7).Draw(rt, "verb") {
+	switch rapid.IntRange(0, 8).Draw(rt, "verb") {
 	case 6:
 		return Advance{}
 	case 7:
@@ -207,6 +207,8 @@ func (r *rig) drawVerb(rt *rapid.T) Input {
 		return Move{Path: path, To: anyNode.Draw(rt, "to"), By: "ann"}
 	case 4:
 		return Start{Path: path, By: RetryBy}
+	case 5:
+		return Reset{Path: path, By: "ann", Why: "the disk is fixed"}
 	}
 	return Start{Path: path, By: "ann"}
 }

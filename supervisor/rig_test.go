@@ -137,7 +137,7 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	}
 	at := Stamp{Index: r.index, Time: r.now, Generation: 1 + r.index/64}
 	r.log = append(r.log, entry{in, at})
-	before, seen, bound := brief(r, r.tree), views(r.tree), leased(r.tree)
+	before, seen, bound, held := brief(r, r.tree), views(r.tree), leased(r.tree), heldBack(r.tree)
 	ds, err := r.tree.Step(in, at)
 	twinDs, twinErr := r.twin.Step(in, at)
 	after := brief(r, r.tree)
@@ -155,6 +155,9 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	}
 	if lost, ok := in.(NodeLost); ok && !lost.Fenced && (lost.Leased || r.lost[lost.Node]) {
 		r.lost[lost.Node] = lost.Leased
+	}
+	if reset, ok := in.(Reset); ok && err == nil {
+		r.forgotten(reset, ds, held)
 	}
 	r.checkLeased(bound, r.last)
 	r.checkChanged(seen, changed)
@@ -273,12 +276,14 @@ func (r *rig) checkDecisions(ds []Decision, at Stamp) {
 			}
 			decided[d.Path] = true
 		}
-		r.checkCharge(d)
+		if d.Verdict != VerdictReset { // forgotten looks at them
+			r.checkCharge(d)
+		}
 	}
 	_, edited := r.last.(Edit)
 	for path, n := range r.tree.byPath {
 		for account, window := range map[string][]time.Duration{path: n.window, path + shares: n.shared} {
-			if window == nil || edited { // an edit may change what counts together
+			if window == nil || edited || r.wasReset(path) { // an edit may change what counts together
 				r.charges[account] = slices.Clone(window)
 			}
 		}

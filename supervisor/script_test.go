@@ -20,7 +20,8 @@ import (
 // back NODE (it is not lost any more),
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
-// The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE, pause, resume, revert (a rollout).
+// The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE, pause, resume, revert (a rollout),
+// reset PATH [why=()].
 // The leader: advance (the time of a rollout's next step).
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
 // gone, stale (the last input again), late PATH (a crash of the life before), restore.
@@ -165,6 +166,8 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return Advance{}
 	case "pause", "resume", "revert":
 		return Rollout{Path: path, Verb: RolloutVerb(cmd), By: "ann"}
+	case "reset":
+		return Reset{Path: path, By: "ann", Why: a.one("why")}
 	}
 	d.Fatalf(s.failer.(*testing.T), "unknown directive %q", cmd)
 	return nil

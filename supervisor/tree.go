@@ -286,6 +286,8 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onAdvance()
 	case Rollout:
 		return t.onRollout(in)
+	case Reset:
+		return t.onReset(in)
 	}
 	panic(fmt.Sprintf("supervisor: unknown input %T", in))
 }

@@ -109,6 +109,12 @@ func (c *Client) Rollout(ctx context.Context, verb supervisor.RolloutVerb, tree 
 	return post[api.Done](ctx, c, "/v1/rollout/"+url.PathEscape(string(verb)), api.Ask{Path: tree})
 }
 
+// Reset has the restarts forgotten that were charged to a worker, or to a supervisor or
+// a tree and all below it. It starts nothing. why is for the record.
+func (c *Client) Reset(ctx context.Context, path, why string) (api.Done, error) {
+	return post[api.Done](ctx, c, "/v1/reset", api.Ask{Path: path, Why: why})
+}
+
 // Why is the chain of decisions behind the state of a worker, a supervisor or a
 // tree.
 func (c *Client) Why(ctx context.Context, path string) (api.Why, error) {

@@ -28,6 +28,7 @@ func (a *app) changeCommands() []*cli.Command {
 		verb("restart", "stop a child, a supervisor or a tree and start it again"),
 		verb("move", "move a child, or what a supervisor holds, to another node",
 			&cli.StringFlag{Name: "to", Usage: "`NODE` to move to (default: the best other one)"}),
+		resetCommand(),
 		{
 			Name: "drain", Usage: "move every child off a node, and wait until it is empty", Category: catNode, ArgsUsage: "NODE",
 			Flags: []cli.Flag{&cli.DurationFlag{

@@ -168,6 +168,9 @@ func (o *oracle) decision(d *supervisor.Decision) {
 
 // renews: the decision may have given d.Path, and what is below it, new windows.
 func renews(d *supervisor.Decision) bool {
+	if d.Verdict == supervisor.VerdictReset {
+		return false
+	}
 	switch d.Cause.Kind {
 	case supervisor.CauseCrash, supervisor.CauseExit, supervisor.CausePlacement, supervisor.CauseConfirmed,
 		supervisor.CauseOrdered, supervisor.CauseAutonomy:

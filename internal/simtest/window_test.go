@@ -18,6 +18,9 @@ type window struct {
 
 // take checks a decision against the charges before it.
 func (w *window) take(d *supervisor.Decision) error {
+	if d.Verdict == supervisor.VerdictReset {
+		return w.reset(d)
+	}
 	charged := d.After.Used > d.Before.Used
 	if !charged && d.Verdict != supervisor.VerdictEscalate {
 		return nil
@@ -43,6 +46,17 @@ func (w *window) take(d *supervisor.Decision) error {
 	case charged:
 		w.charges = append(w.charges, d.Time)
 	}
+	return nil
+}
+
+// reset has an operator's request forget all charges; what it says there were must be
+// what the stream tells.
+func (w *window) reset(d *supervisor.Decision) error {
+	w.charges = slices.DeleteFunc(w.charges, func(at time.Duration) bool { return at < d.Time-d.Before.Period })
+	if n := len(w.charges); d.Before.Used > n || d.Before.Used < n && !w.mayBeNew && !w.merged || d.After.Used != 0 {
+		return fmt.Errorf("a reset forgets %d restarts in %v and leaves %d, the stream tells of %d", d.Before.Used, d.Before.Period, d.After.Used, n)
+	}
+	w.charges, w.mayBeNew, w.merged = nil, false, false
 	return nil
 }
 

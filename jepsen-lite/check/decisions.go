@@ -24,6 +24,10 @@ func intensity(in *Input, v *Verdict) {
 		if d.Verdict == supervisor.VerdictStart && d.Cause.Kind == supervisor.CauseRetry || d.Cause.Kind == supervisor.CauseEscalation {
 			charges[d.Path] = nil // its supervisor began anew
 		}
+		if d.Verdict == supervisor.VerdictReset { // somebody asked for it
+			charges[d.Path] = nil
+			continue
+		}
 		within, told := recent(charges[d.Path], d.Time-c.Period)
 		switch {
 		case d.Verdict == supervisor.VerdictEscalate:

@@ -56,6 +56,7 @@ var bugs = []bug{
 	{name: "node-lost-charges", promise: "P10", what: "the loss of a node spends the crash budget", pkg: "supervisor", test: "TestScripts"},
 	{name: "start-before-fence", promise: "P13", what: "exclusive lives move while their node's lease may hold", pkg: "supervisor", test: "TestScripts"},
 	{name: "loan-forgotten", promise: "P3", what: "what a lost node was lent is spent again elsewhere", pkg: "supervisor", test: "TestScripts"},
+	{name: "reset-frees-loans", promise: "P3", what: "a reset frees what nodes that are cut off may be using", pkg: "supervisor", test: "TestScripts"},
 	{name: "exclusive-restarts-alone", promise: "P13", what: "nodes are lent restarts of exclusive children", pkg: "supervisor", test: "TestExclusiveIsLentNothing"},
 	{name: "update-parallel-ignored", promise: "P5", what: "all changed children have their turn at once", pkg: "supervisor", test: "TestRolloutReference"},
 	{name: "update-without-min-ready", promise: "P5", what: "a turn is over as soon as the child is up", pkg: "supervisor", test: "TestRolloutReference"},
