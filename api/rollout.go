@@ -55,7 +55,8 @@ func (s *Server) rolloutRoutes() {
 	} {
 		add(s, write, op(http.MethodPost, "rollout-"+string(verb), "/v1/rollout/"+string(verb), "trees", summary),
 			func(ctx context.Context, in *verbInput) (*answer[Done], error) {
-				return s.verb(ctx, fsm.VerbRollout+string(verb), in)
+				cmd := fsm.Command{Type: fsm.TypeVerb, Verb: &fsm.Verb{Verb: fsm.VerbRollout + string(verb), Path: in.Body.Path}}
+				return s.submit(ctx, in.Written, cmd, "rollout "+string(verb)+" of "+in.Body.Path+" is accepted")
 			})
 	}
 }

@@ -15,6 +15,8 @@ func manyEntries() []entry[draft] {
 			doc: "How far apart the instances of this worker are kept: node puts them on different nodes while enough of them fit, " +
 				"with strict an instance waits where every node that fits has one already."},
 			apartnessKind(), "", func(d *draft) *supervisor.Apartness { return &d.spec.Placement.Instances }),
+		bind(entry[draft]{name: "update", worker: true, field: "ChildSpec.Update", doc: updateDoc, examples: updateExamples()},
+			updateKind(), nil, func(d *draft) **supervisor.UpdatePolicy { return &d.spec.Update }),
 	}
 }
 
@@ -43,6 +45,9 @@ func apartnessKind() kind[supervisor.Apartness] {
 func (c *checker) many(d *draft) {
 	if at := d.place("spread"); at != d.node && !d.spec.Many() {
 		c.fail(at, "add replicas, or leave it out", "spread keeps the instances of one child apart, and this one has none")
+	}
+	if at := d.place("update"); at != d.node && !d.spec.Many() {
+		c.fail(at, "add replicas, or give it to the tree or a supervisor above", "update is for the instances of one child, and this one has none")
 	}
 	before := c.total
 	if c.total += 1 + d.spec.Replicas; c.total > supervisor.MaxChildren && before <= supervisor.MaxChildren && d.spec.Many() {

@@ -111,7 +111,7 @@
 //
 // # Rolling updates
 //
-// An Edit renews every worker whose program, placement or exclusiveness it changes. Where
+// An Edit renews every worker (instances of one child are workers) whose program, placement or exclusiveness it changes. Where
 // a supervisor above has an UpdatePolicy (the nearest one governs) it does so a few at a
 // time; all else that it changes acts at once.
 //

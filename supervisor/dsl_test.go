@@ -107,7 +107,11 @@ func (p *parsed) set(key, value string) (err error) {
 	case "scope":
 		c.Supervisor.RestartPolicy.Scope = Scope(value)
 	case "update":
-		c.Supervisor.Update, err = parseUpdate(value)
+		if c.Supervisor == nil {
+			c.Update, err = parseUpdate(value)
+		} else {
+			c.Supervisor.Update, err = parseUpdate(value)
+		}
 	case "retry_after":
 		p.retryAfter, err = time.ParseDuration(value)
 	case "max_restarts":

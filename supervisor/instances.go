@@ -67,10 +67,10 @@ func expand(p RestartPolicy, children []ChildSpec) (all []ChildSpec, differs boo
 // one does not come back with its group, as its instances would not.
 func instances(c ChildSpec, p RestartPolicy) ChildSpec {
 	each := c
-	each.Replicas = 0
+	each.Replicas, each.Update = 0, nil
 	set := ChildSpec{
 		ID: c.ID, RestartType: Permanent, MaxRestarts: c.MaxRestarts, Exclusive: c.Exclusive, Replicas: c.Replicas,
-		Supervisor: &SupervisorSpec{Strategy: OneForOne, RestartPolicy: p},
+		Supervisor: &SupervisorSpec{Strategy: OneForOne, RestartPolicy: p, Update: c.Update},
 		Children:   make([]ChildSpec, c.Replicas),
 	}
 	if c.RestartType == Temporary {
@@ -94,8 +94,10 @@ func validMany(path string, c *ChildSpec) error {
 		return fmt.Errorf("cannot use %s: unknown spread %q", path, a)
 	case a == ApartStrictly && !c.Many():
 		return fmt.Errorf("cannot use %s: spread is for the instances of one child, and it has none", path)
+	case c.Update != nil && !c.Many():
+		return fmt.Errorf("cannot use %s: update is for a supervisor or for the instances of one child", path)
 	}
-	return nil
+	return validUpdate(path, c.Update)
 }
 
 // Kin is the path of the child that the one at path is an instance of; empty if it is of

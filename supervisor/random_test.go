@@ -95,7 +95,7 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 	}
 	if rapid.IntRange(0, 4).Draw(rt, "many") == 0 {
 		c.ID += "m" // an id of its own: one worker cannot turn into many
-		c.Replicas = rapid.IntRange(1, 3).Draw(rt, "replicas")
+		c.Replicas, c.Update = rapid.IntRange(1, 3).Draw(rt, "replicas"), drawUpdate(rt)
 	}
 	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")
 	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}

@@ -156,6 +156,8 @@ type ChildSpec struct {
 	// Replicas of a worker run side by side, as children "1", "2" and so on of it, and
 	// it is the supervisor of them. 0 is the worker alone.
 	Replicas int `json:"replicas,omitempty"`
+	// Update, of a child that stands for many, is SupervisorSpec.Update for its instances.
+	Update *UpdatePolicy `json:"update,omitempty"`
 
 	Placement  Placement       `json:"placement"`
 	Program    *Program        `json:"program,omitempty"`

@@ -175,6 +175,41 @@ func tree(status, child, reason string, epoch uint64) api.TreeStatus {
 	}}
 }
 
+// rolls is a tree that runs while a rollout is somewhere.
+func rolls(status string, done int, why string, trying ...string) api.TreeStatus {
+	tr := tree("running", "running", "", 1)
+	tr.Rollout = &api.Rollout{Status: status, Done: done, Total: 5, Why: why, Trying: trying}
+	return tr
+}
+
+func TestRolloutLine(t *testing.T) {
+	until := now.Add(10 * time.Second)
+	timed := &api.Rollout{Status: "updating", Done: 3, Total: 10, Trying: []string{"shop/a"}, Until: &until}
+	for _, c := range []struct {
+		r    *api.Rollout
+		want string
+	}{
+		{timed, "updating 3 of 10, waits for shop/a until " + until.Local().Format("15:04:05")},
+		{rolls("updating", 0, "", "1", "2", "3", "4", "5").Rollout, "updating 0 of 5, waits for 1, 2, 3 and 2 more"},
+		{rolls("updating", 2, "").Rollout, "updating 2 of 5, waits for a supervisor that does not run"},
+		{rolls("reverting", 1, "a failed", "b").Rollout, "reverting 1 of 5, waits for b: a failed"},
+		{rolls("halted", 1, "a\x1b failed").Rollout, `halted 1 of 5: a\x1b failed (apply a file, or rollout resume or revert)`},
+		{rolls("reverted", 5, "a failed").Rollout, "reverted, the former file is in force again: a failed"},
+	} {
+		if got := rolloutLine(c.r, Style{}); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+	var out bytes.Buffer
+	tr := rolls("updating", 1, "", "shop/a")
+	tr.Children[1].Turn = "tries"
+	Tree(&out, tr, Style{})
+	treeTable(&out, tr, Style{})
+	if text := out.String(); strings.Count(text, "updating 1 of 5, waits for shop/a") != 2 || strings.Count(text, "has its turn in the update") != 2 {
+		t.Errorf("a tree in a rollout prints\n%s", text)
+	}
+}
+
 func TestSettle(t *testing.T) {
 	pending, running := tree("degraded", "pending", "", 1), tree("running", "running", "", 1)
 	tests := []struct {
@@ -190,6 +225,12 @@ func TestSettle(t *testing.T) {
 		{"it dies and runs again", steps{running, tree("running", "running", "", 2)}, "", "tree shop is running"},
 		{"the tree fails", steps{pending, tree("failed", "stopped", "gave up", 1)}, "tree shop is failed: \nshop/a is stopped: gave up", ""},
 		{"a child fails for good", steps{tree("running", "failed", "exit code 1", 1)}, "shop/a is failed: exit code 1", ""},
+		{"it rolls", steps{rolls("updating", 0, "", "shop/a"), rolls("updating", 1, "", "shop/b"), running}, "",
+			"  updating 0 of 5, waits for shop/a\n  shop/a                running   on n1\n  updating 1 of 5, waits for shop/b\ntree shop is running"},
+		{"it halts", steps{rolls("updating", 0, "", "shop/a"), rolls("halted", 1, "shop/b failed")}, "the update of tree shop is halted: shop/b failed", ""},
+		{"it is taken back", steps{rolls("reverting", 0, "shop/b failed", "shop/a"), rolls("reverted", 1, "shop/b failed")},
+			"the update of tree shop is reverted: shop/b failed", "reverting 0 of 5, waits for shop/a: shop/b failed"},
+		{"it stands still", steps{rolls("updating", 0, "")}, "has not settled after 10s: \nupdating 0 of 5, waits for a supervisor that does not run", ""},
 		{"it finds no node", steps{tree("degraded", "pending", "no node fits", 1)}, "shop/a is pending: no node fits", "(no node fits)"},
 	}
 	for _, tt := range tests {
