@@ -39,6 +39,9 @@ func (s *sim) children() (why string) {
 			if _, waits := t.RetryAt(); waits && why == "" {
 				why = name + " waits for its retry"
 			}
+			if _, moves := t.NextAt(); moves && why == "" {
+				why = name + " is being updated"
+			}
 			for _, c := range t.Children() {
 				if c.Supervisor {
 					continue
@@ -188,15 +191,19 @@ func plain(spec supervisor.Spec) (out []string) {
 func (s *sim) rests(limit time.Duration) time.Duration {
 	s.t.Helper()
 	why := ""
-	start := time.Now()
+	began := time.Now()
+	start := began
 	for {
 		s.oracle.look()
 		s.operate()
+		if s.rolling() && time.Since(began) < longestRollout { // the limit is for what comes after
+			start = time.Now()
+		}
 		if why = s.settled(); why == "" {
 			why = s.equal()
 		}
 		if why == "" {
-			return time.Since(start)
+			return time.Since(began)
 		}
 		if time.Since(start) > limit {
 			s.failf("not at rest within %v: %s", limit, why)

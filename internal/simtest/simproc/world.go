@@ -35,10 +35,17 @@ type Script struct {
 	Hang     bool
 }
 
+// Bad, among the arguments of a program, makes it exit with code 1 after badFor, whatever
+// the script of its path: a bad version.
+const Bad = "bad"
+
+const badFor = 800 * time.Millisecond
+
 // Life is one life in the World's log.
 type Life struct {
 	supervisor.Ref
 	Node      string
+	Argv      []string
 	Env       []string
 	Exclusive bool
 	Alone     int       // how often its node had restarted it alone
@@ -190,12 +197,15 @@ func (w *World) begin(node string, launch agent.Launch) (*Life, Script, int) {
 	if !ok {
 		s = w.otherwise
 	}
+	if slices.Contains(launch.Program.Argv, Bad) {
+		s.Exit, s.ExitAfter, s.Code, s.Signal = true, badFor, 1, ""
+	}
 	if w.begun[ref.Path] < s.Crashes {
 		s.Exit, s.ExitAfter, s.Code, s.Signal = true, s.CrashAfter, 1, ""
 	}
 	w.begun[ref.Path]++
 	w.pid++
-	l := &Life{Ref: ref, Node: node, Env: slices.Clone(launch.Env), Alone: launch.Restarts,
+	l := &Life{Ref: ref, Node: node, Argv: launch.Program.Argv, Env: slices.Clone(launch.Env), Alone: launch.Restarts,
 		Exclusive: launch.Exclusive, Begun: time.Now()}
 	w.lives = append(w.lives, l)
 	w.byRef[ref] = l
