@@ -41,7 +41,7 @@ func specOf(l Launch) runner.Spec {
 		Key: Key(l.Ref), Name: l.Path,
 		Argv: p.Argv, Env: l.Env, EnvFile: p.EnvFile, Dir: p.Dir,
 		User: p.User, Group: p.Group, Umask: p.Umask,
-		StopSignal: p.StopSignal, Grace: p.Grace, MinUptime: p.MinUptime, Exclusive: l.Exclusive,
+		StopSignal: p.StopSignal, Grace: p.Grace, MinUptime: p.MinUptime, Exclusive: l.Exclusive, Notify: p.Notify,
 	}
 	if len(p.Limits) > 0 {
 		s.Limits = make(map[string]runner.Limit, len(p.Limits))

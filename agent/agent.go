@@ -208,6 +208,8 @@ func (a *Agent) onEvent(e Event) {
 	case runner.Up:
 		l.pid, l.phase = e.PID, up
 		a.out.add(supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventStarted, PID: e.PID, Restarts: l.alone.count})
+	case runner.Asked:
+		a.asks(ref, l, e)
 	case runner.Exited, runner.Failed:
 		exit := exitOf(ref, e)
 		if e.Fenced || l.fenced {

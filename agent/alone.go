@@ -54,6 +54,9 @@ func planAlone(c *child, now time.Time) (acts []action, wake time.Time) {
 	if l == nil || !l.pending || l.disowned || l.stopping || l.exit.Fatal || o.local.Transient && l.normal() {
 		return nil, wake
 	}
+	if said, _ := o.exits.Ruling(&l.exit); said != "" && !bug.On("alone-deaf") {
+		return nil, wake // whatever follows is no restart here
+	}
 	if l.told && !o.local.Sure(l.alone.count) {
 		return nil, wake // a leader may have moved the child
 	}

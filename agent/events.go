@@ -59,7 +59,19 @@ func exitOf(ref supervisor.Ref, e Event) supervisor.ChildEvent {
 		out.Detail += ", before it was up"
 	}
 	out.Detail = clip(out.Detail)
+	out.Word, out.Because = supervisor.Verdict(clip(e.Word)), clip(e.Because)
 	return out
+}
+
+// asks tells the leader what a child that runs asks for, unless it is being stopped.
+func (a *Agent) asks(ref supervisor.Ref, l *life, e Event) {
+	if l.stopping {
+		return
+	}
+	a.out.add(supervisor.ChildEvent{
+		Path: ref.Path, Epoch: ref.Epoch, Type: supervisor.EventAsked, PID: e.PID, Restarts: l.alone.count,
+		Word: supervisor.Verdict(clip(e.Word)), Because: clip(e.Because),
+	})
 }
 
 // refused is the end of a life that could not even be tried.

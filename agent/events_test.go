@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/runner"
 	"github.com/selfware/selfware/supervisor"
@@ -42,6 +44,7 @@ func TestExitOf(t *testing.T) {
 		{Event{Kind: runner.Exited, Code: -1, Err: "its exit status is lost"}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: -1, Detail: "its exit status is lost"}},
 		{Event{Kind: runner.Exited, Unwell: health.Unhealthy("no answer", health.Critical)}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitTimeout, Detail: "not well: no answer"}},
 		{Event{Kind: runner.Exited, Code: -1, Signal: "SIGKILL", Unwell: health.Unhealthy("lost", health.Fatal)}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitTimeout, Signal: "SIGKILL", Detail: "not well: lost", Fatal: true}},
+		{Event{Kind: runner.Exited, Code: 3, Word: "fail", Because: "caf\xe9"}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: 3, Detail: "exit code 3", Word: "fail", Because: "caf?"}},
 		{Event{Kind: runner.Failed, Err: "no such program", BeforeUp: true}, supervisor.ChildEvent{Type: supervisor.EventCrashed, Detail: "no such program"}},
 		{Event{Kind: runner.Failed, Err: "stopped before it was started", Requested: true}, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitKilled, Detail: "stopped before it was started"}},
 	}
@@ -49,6 +52,28 @@ func TestExitOf(t *testing.T) {
 		tt.want.Path, tt.want.Epoch = "a", 1
 		if got := exitOf(ref, tt.in); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%v:\n got %+v\nwant %+v", tt.in, got, tt.want)
+		}
+	}
+}
+
+// TestExitSignals: the names that a tree file may have are those that ends are told with,
+// and every signal that ends a process by itself has one.
+func TestExitSignals(t *testing.T) {
+	known := make(map[string]bool)
+	for _, name := range supervisor.ExitSignals() {
+		known[name] = true
+		if sig := unix.SignalNum(name); sig == 0 || unix.SignalName(sig) != name {
+			t.Errorf("%s is told as %s", name, unix.SignalName(unix.SignalNum(name)))
+		}
+	}
+	harmless := []unix.Signal{unix.SIGCHLD, unix.SIGCONT, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGURG, unix.SIGWINCH}
+	for sig := unix.Signal(1); sig < 32; sig++ {
+		ends := true
+		for _, h := range harmless {
+			ends = ends && sig != h
+		}
+		if known[unix.SignalName(sig)] != ends {
+			t.Errorf("%s ends a process: %v, and may be named: %v", unix.SignalName(sig), ends, known[unix.SignalName(sig)])
 		}
 	}
 }
@@ -86,7 +111,7 @@ func TestSpecOf(t *testing.T) {
 	p := &supervisor.Program{
 		Argv: []string{"api", "-v"}, EnvFile: "env", Dir: "/srv", User: "u", Group: "g", Umask: &umask,
 		Limits:     map[string]supervisor.Limit{"nofile": {Soft: 10, Hard: -1}},
-		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute,
+		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute, Notify: true,
 		Probe: &supervisor.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Notify: true, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
 		Liveness: &supervisor.Liveness{
 			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Heartbeat: 9, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,
@@ -96,7 +121,7 @@ func TestSpecOf(t *testing.T) {
 	want := runner.Spec{
 		Key: "shop/api@5", Name: "shop/api", Argv: p.Argv, Env: []string{"A=b"}, EnvFile: "env", Dir: "/srv",
 		User: "u", Group: "g", Umask: &umask, Limits: map[string]runner.Limit{"nofile": {Soft: 10, Hard: 1<<64 - 1}},
-		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute, Exclusive: true,
+		StopSignal: "SIGINT", Grace: time.Second, MinUptime: time.Minute, Exclusive: true, Notify: true,
 		Probe: &runner.Probe{TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Notify: true, Interval: 1, Timeout: 2, StartTimeout: 3, SuccessThreshold: 4},
 		Liveness: &runner.Liveness{
 			TCP: "t", HTTP: "h", GRPC: "g", Exec: []string{"e"}, Heartbeat: 9, Interval: 1, Timeout: 2, FailureThreshold: 3, SuccessThreshold: 4,

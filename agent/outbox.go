@@ -9,7 +9,7 @@ import (
 )
 
 // maxUnacked is how many unacknowledged events stop the agent from beginning
-// new lives. Events of lives that run are still taken: at most three for each.
+// new lives. Events of lives that run are still taken: at most four for each.
 const maxUnacked = 1 << 16
 
 // outbox holds the events that the leader has not acknowledged, in order. Numbers

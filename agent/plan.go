@@ -65,6 +65,8 @@ type order struct {
 	// local is what the node may do alone about ends of this life, since when.
 	local *supervisor.LocalBudget
 	since time.Time
+	// exits are the ends of which it is said what follows: by the log, and not here.
+	exits *supervisor.ExitRules
 }
 
 // child is all that the agent knows of one path. Lives and orders stand in

@@ -17,6 +17,7 @@ func TestPlanAlone(t *testing.T) {
 	crash := supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError}
 	normal := supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitNormal}
 	ordered := []order{{epoch: 1, local: budget, since: ago(100)}}
+	ruled := []order{{epoch: 1, local: budget, since: ago(100), exits: &supervisor.ExitRules{FinishOn: []supervisor.Exit{"3"}}}}
 	dead := life{epoch: 1, phase: ended, pending: true, endedAt: ago(5), exit: crash}
 	but := func(l life, change func(*life)) []life { change(&l); return []life{l} }
 	for _, tt := range []struct {
@@ -44,6 +45,9 @@ func TestPlanAlone(t *testing.T) {
 		{"replaced", child{orders: []order{ordered[0], {epoch: 2, local: budget}}, lives: []life{dead}}, "", time.Time{}},
 		{"another ends first", child{orders: []order{{epoch: 2, local: budget}}, lives: []life{{epoch: 1, phase: up}, {epoch: 2, phase: ended, pending: true}}}, "", time.Time{}},
 		{"a fatal end", child{orders: ordered, lives: but(dead, func(l *life) { l.exit.Fatal = true })}, "", time.Time{}},
+		{"by its own word", child{orders: ordered, lives: but(dead, func(l *life) { l.exit.Word = supervisor.VerdictMove })}, "", time.Time{}},
+		{"by an exit rule", child{orders: ruled, lives: but(dead, func(l *life) { l.exit.Code = 3 })}, "", time.Time{}},
+		{"by no exit rule", child{orders: ruled, lives: but(dead, func(l *life) { l.exit.Code = 4 })}, "start again 0.1: no leader answers its end", time.Time{}},
 		{"a normal end", child{orders: ordered, lives: but(dead, func(l *life) { l.exit = normal })}, "start again 0.1: no leader answers its end", time.Time{}},
 		{"a normal end of a transient", child{orders: []order{{epoch: 1, local: &transient, since: ago(100)}}, lives: but(dead, func(l *life) { l.exit = normal })}, "", time.Time{}},
 	} {

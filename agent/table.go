@@ -85,7 +85,7 @@ func (t *table) put(in link.Order, now time.Time) {
 		o.due = due
 	}
 	o.halt, o.program, o.reason, o.attempt = in.Action == supervisor.Halt, in.Program, in.StartReason, in.Attempt
-	o.exclusive, o.generation, o.instance = in.Exclusive, in.Generation, in.Instance
+	o.exclusive, o.generation, o.instance, o.exits = in.Exclusive, in.Generation, in.Instance, in.Exits
 	if !same(o.local, in.Local) {
 		o.local, o.since = in.Local, now
 	}

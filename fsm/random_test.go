@@ -198,7 +198,14 @@ func (w *walk) drawEvents(rt *rapid.T) Command {
 	for range rapid.IntRange(1, 3).Draw(rt, "events") {
 		ref := w.drawRef(rt)
 		ev := supervisor.ChildEvent{Path: ref.Path, Epoch: ref.Epoch}
-		switch rapid.IntRange(0, 10).Draw(rt, "event") {
+		switch rapid.IntRange(0, 12).Draw(rt, "event") {
+		case 12:
+			ev.Type, ev.Word, ev.Because = supervisor.EventAsked, supervisor.VerdictMove, "too hot"
+		case 11:
+			ev.Type, ev.Reason, ev.Code = supervisor.EventExited, supervisor.ExitError, rapid.IntRange(1, 7).Draw(rt, "code")
+			ev.Word = rapid.SampledFrom([]supervisor.Verdict{
+				"", "", supervisor.VerdictFinish, supervisor.VerdictFail, supervisor.VerdictMove, supervisor.VerdictEscalate,
+			}).Draw(rt, "word")
 		case 9, 10:
 			ev.Type, ev.Restarts = supervisor.EventRestarted, rapid.IntRange(1, 4).Draw(rt, "restarts")
 			ev.Ages = []time.Duration{10 * time.Second, time.Second}
@@ -290,6 +297,12 @@ func drawWorker(rt *rapid.T, name, id string) supervisor.ChildSpec {
 	c := worker(id)
 	c.RestartType = restartTypes.Draw(rt, "type")
 	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")
+	if rapid.IntRange(0, 2).Draw(rt, "exit rules") == 0 {
+		c.Exits = &supervisor.ExitRules{
+			FinishOn: []supervisor.Exit{"3"}, NeverRestartOn: []supervisor.Exit{"4", "SIGKILL"},
+			MoveOn: []supervisor.Exit{"5"}, EscalateOn: []supervisor.Exit{"6"},
+		}
+	}
 	c.Exclusive = rapid.IntRange(0, 2).Draw(rt, "exclusive") == 0
 	c.Placement.CPU = int64(rapid.IntRange(0, 2).Draw(rt, "cpu"))
 	c.Placement.Memory = c.Placement.CPU << 20

@@ -480,3 +480,40 @@ func TestKeeperRefuses(t *testing.T) {
 	g.Stop("c", "test")
 	g.wait("c", Exited)
 }
+
+// TestEndsAreToldOnceAtAttach: the keeper speaks to the next agent as soon as the one before
+// is gone, and says all again when that attaches. An end that comes in between came twice,
+// and the runner took the second for one that nobody knew: it had the keeper forget it.
+func TestEndsAreToldOnceAtAttach(t *testing.T) {
+	const children = 50
+	h := newHeirs(t, 3)
+	g := h.next()
+	var pids []int
+	for i := range children {
+		key := strconv.Itoa(i)
+		g.start(Spec{Key: key, Argv: []string{"sleep", "1000"}})
+		pids = append(pids, g.wait(key, Up).PID)
+	}
+	h.crash(g)
+	killed := 0
+	eventually(t, "the keeper tells of an end that nobody has asked for", func() bool {
+		if killed < children {
+			unix.Kill(pids[killed], unix.SIGKILL)
+			killed++
+		}
+		fds := []unix.PollFd{{Fd: int32(h.conns[0]), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 1)
+		return n == 1 && err == nil
+	})
+	for range 2 {
+		g = h.next()
+		for i := range killed {
+			if e := g.wait(strconv.Itoa(i), Exited); e.Signal != "SIGKILL" {
+				t.Errorf("got %+v", e)
+			}
+		}
+		if len(h.conns) > 0 {
+			h.crash(g)
+		}
+	}
+}

@@ -9,8 +9,8 @@ import (
 const flushTime = time.Second
 
 // eventQueue hands events to one reader, in order, without ever making the
-// writer wait. It holds at most four events for each life: three of its own and
-// a slot to spare, and lives are limited by the system.
+// writer wait. It holds at most four events for each life, and lives are limited by the
+// system.
 type eventQueue struct {
 	out  chan Event
 	wake chan struct{}

@@ -51,6 +51,7 @@ func (k *Keeper) until(op wire.Op) (*wire.Message, error) {
 			return m, nil
 		case wire.Welcome:
 			k.pid, k.marker = m.PID, m.Key
+			k.exits = nil // told on this connection before it was asked: all of it follows
 		case wire.Life:
 			k.lives = append(k.lives, m)
 		case wire.Exited:
@@ -124,6 +125,8 @@ type note struct {
 	Failure string        `json:",omitempty"`
 	Ready   bool          `json:",omitempty"` // it has said so
 	Leaving bool          `json:",omitempty"` // it has said that it is about to end
+	Word    word          `json:",omitzero"`  // what it said should follow from its end
+	Asked   bool          `json:",omitempty"` // it has asked to be moved
 	// Unwell is why it is being stopped, if that was not asked for.
 	Unwell *health.HealthStatus `json:",omitempty"`
 	Probe  *Spec                `json:",omitempty"` // what its probe, until it has passed, and its liveness check need
@@ -134,7 +137,7 @@ type note struct {
 func (p *life) note() []byte {
 	n := note{
 		Name: p.name, StopSig: p.stopSig, Grace: p.grace, MinUp: p.minUp, Up: p.up, StopAt: p.stopAt, Failure: p.failure,
-		Ready: p.ready, Leaving: p.leaving,
+		Ready: p.ready, Leaving: p.leaving, Word: p.word, Asked: p.asked,
 	}
 	if !p.stopping {
 		n.Probe = p.probed
@@ -214,6 +217,7 @@ func (r *Runner) adopt() {
 		p.name, p.stopSig, p.grace, p.minUp, p.up = n.Name, n.StopSig, n.Grace, n.MinUp, n.Up
 		p.stopAt, p.stopping, p.failure, p.probed = n.StopAt, n.StopAt != 0, n.Failure, n.Probe
 		p.ready, p.leaving, p.noticed = n.Ready, n.Leaving, make(chan struct{}, 1)
+		p.word, p.asked = n.Word, n.Asked
 		if n.Unwell != nil {
 			p.unwell = *n.Unwell
 		}
@@ -264,6 +268,9 @@ func (r *Runner) resume() {
 // resumeLife sets the clocks of p going again. Under mu.
 func (r *Runner) resumeLife(p *life) {
 	r.watch(p)
+	if p.asked && !p.stopping && p.onEnd == nil {
+		r.emitAsked(p) // told or not: twice does no harm
+	}
 	switch {
 	case p.onEnd != nil || p.stopping && p.stopSig == unix.SIGKILL || p.failure != "":
 		p.stopSig = unix.SIGKILL

@@ -40,7 +40,7 @@ const (
 
 // speaks tells whether a life of s says how it is.
 func (s *Spec) speaks() bool {
-	return s.Probe != nil && s.Probe.Notify || s.Liveness != nil && s.Liveness.Heartbeat > 0
+	return s.Notify || s.Probe != nil && s.Probe.Notify || s.Liveness != nil && s.Liveness.Heartbeat > 0
 }
 
 // notifyEnv is what tells a child where to speak, and how often it must.
@@ -88,16 +88,24 @@ func (r *Runner) onNotice(id uint64) {
 		return // it ended while this was on its way
 	}
 	for range noticesAtOnce {
-		text, sender, err := readNotice(p.notify)
-		switch {
-		case errors.Is(err, unix.EAGAIN):
+		if !r.hear(p) {
 			return
-		case err != nil || !p.owns(sender):
-			r.log.Debug("message to a child's NOTIFY_SOCKET is not heeded", "key", p.key, "sender", sender, "err", err)
-		default:
-			r.heed(p, text)
 		}
 	}
+}
+
+// hear reads one message; false: there is none. Under mu.
+func (r *Runner) hear(p *life) bool {
+	text, sender, err := readNotice(p.notify)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return false
+	case err != nil || !p.owns(sender):
+		r.log.Debug("message to a child's NOTIFY_SOCKET is not heeded", "key", p.key, "sender", sender, "err", err)
+	default:
+		r.heed(p, text)
+	}
+	return true
 }
 
 // readNotice reads one message, and who sent it, which the kernel vouches for. What
@@ -138,6 +146,7 @@ func (p *life) owns(pid int) bool {
 // heed does what a message says: lines of NAME=value, of which those that concern a
 // supervisor count. Under mu.
 func (r *Runner) heed(p *life, text string) {
+	said, speaks := "", false
 	for line := range strings.SplitSeq(text, "\n") {
 		name, value, _ := strings.Cut(line, "=")
 		switch name {
@@ -158,7 +167,12 @@ func (r *Runner) heed(p *life, text string) {
 			if more, ok := microseconds(value); ok {
 				r.extend(p, min(more, maxExtension))
 			}
+		case wordName:
+			said, speaks = value, true
 		}
+	}
+	if speaks { // whether it is about to end may stand below
+		r.saysWord(p, said)
 	}
 }
 

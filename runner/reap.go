@@ -62,8 +62,10 @@ func (r *Runner) closeStatus(p *life) {
 func (r *Runner) onExited(p *life, m *wire.Message) {
 	r.readStatus(p)
 	r.closeStatus(p) // its helper died in the middle of a word
+	p.reaped = true
+	r.lastWords(p)
 	r.closeNotices(p)
-	p.reaped, p.fenced = true, m.Fenced || p.overdue
+	p.fenced = m.Fenced || p.overdue
 	delete(r.byID, p.id)
 	end := Event{Code: -1}
 	if ws := syscall.WaitStatus(m.Number); ws.Signaled() {
@@ -109,6 +111,7 @@ func (r *Runner) finish(p *life, end Event) {
 	r.closeNotices(p)
 	delete(r.byKey, p.key)
 	end.Kind, end.Requested, end.BeforeUp, end.Fenced = Exited, p.stopping, !p.up, p.fenced
+	end.Word, end.Because = p.word.Verdict, p.word.Because
 	if !p.unwell.IsHealthy() {
 		end.Requested, end.Unwell = false, p.unwell
 	}

@@ -43,6 +43,8 @@ type life struct {
 	notify             int                 // its NOTIFY_SOCKET, or -1
 	ready, leaving     bool                // it has said so there
 	says               string              // its status, as it said last
+	word               word                // what it said last should follow from its end
+	asked              bool                // it has asked to be moved
 	startBy            time.Time           // until when it has put off the end of its start
 	noticed            chan struct{}       // something of this has changed
 	beat               *health.Heartbeat   // what it must say often; nil if it need not

@@ -38,6 +38,7 @@ type Spec struct {
 	Grace      time.Duration // from StopSignal to SIGKILL; 0 = DefaultGrace
 
 	Exclusive bool // runs only until the moment that Hold names
+	Notify    bool // gets a NOTIFY_SOCKET, also if neither Probe nor Liveness needs one
 
 	MinUptime time.Duration // the life counts as up after this long; 0 = as soon as exec succeeded
 	Probe     *Probe        // if set, it must pass too before the life is up
@@ -87,10 +88,12 @@ type EventKind int
 
 // A life yields Spawned, Up and then one of Exited and Failed, in this order.
 // Spawned and Up are left out when the life ends earlier. Exited and Failed are
-// the last event of a life; its key is free from then on.
+// the last event of a life; its key is free from then on. Asked may come once, at any time
+// before that, and once more from each runner that adopts the life.
 const (
 	Spawned EventKind = iota + 1 // exec succeeded
 	Up                           // MinUptime passed and the probe, if any, passed
+	Asked                        // the child asks for what Word says: to be moved
 	Exited                       // the process ended, and the rest of its group is killed
 	Failed                       // it could not be started, or was killed because it was not ready in time
 )
@@ -102,6 +105,8 @@ func (k EventKind) String() string {
 		return "spawned"
 	case Up:
 		return "up"
+	case Asked:
+		return "asked"
 	case Exited:
 		return "exited"
 	case Failed:
@@ -125,6 +130,10 @@ type Event struct {
 	// Unwell, of Exited: Liveness had it ended, for this reason; it was not Requested.
 	// Else it is healthy.
 	Unwell health.HealthStatus
+	// Word, of Exited and Asked: what the child said last should follow from its end
+	// (X_SELFWARE=): finish, fail, move or escalate; "" if nothing. Because is its reason,
+	// in at most 256 bytes of UTF-8.
+	Word, Because string
 }
 
 // String prints the event in one line.

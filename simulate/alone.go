@@ -55,6 +55,9 @@ func (h *host) lookAlone() {
 	}
 }
 
+// plainCrash is how processes end here.
+var plainCrash = supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: 1}
+
 // again begins another process of a life that ended, now or when it may.
 func (h *host) again(path string) {
 	o, l := h.orders[path], h.lives[path]
@@ -63,6 +66,9 @@ func (h *host) again(path string) {
 		return // it may not, or there is nothing to answer
 	case l.told && !o.Local.Sure(l.count):
 		return // a leader may have moved the child
+	}
+	if said, _ := o.Exits.Ruling(&plainCrash); said != "" {
+		return // whatever follows is no restart here
 	}
 	backoff, row, wait := o.Local.Next(l.ages(h.w.now), l.row, h.w.now-h.lent[path])
 	if due := max(h.w.now+wait, l.ended+backoff); due > h.w.now {

@@ -29,7 +29,9 @@ type Schedule struct {
 	Shared    bool               `json:"shared,omitempty"`
 	Backoff   supervisor.Backoff `json:"backoff"`
 	MoveAfter int                `json:"move_after,omitempty"`
-	Steps     []Step             `json:"steps"`
+	// Exits are its exit rules. The crashes here are none that these name.
+	Exits *supervisor.ExitRules `json:"exits,omitempty"`
+	Steps []Step                `json:"steps"`
 	// Endless: it is restarted for ever. End says how it ends, or why it does not.
 	Endless bool   `json:"endless,omitempty"`
 	End     string `json:"end"`
@@ -138,7 +140,7 @@ func explain(spec supervisor.Spec, m member) (Schedule, error) {
 	policy := m.supervisor.RestartPolicy
 	s := Schedule{
 		Path: m.path, RestartType: m.child.RestartType, Supervisor: m.parent, Strategy: m.supervisor.Strategy,
-		Shared: policy.Scope == supervisor.ScopeSupervisor, Backoff: policy.Backoff, MoveAfter: m.child.MoveAfter,
+		Shared: policy.Scope == supervisor.ScopeSupervisor, Backoff: policy.Backoff, MoveAfter: m.child.MoveAfter, Exits: m.child.Exits,
 	}
 	status, _ := tree.Child(m.path)
 	s.Budget = status.Budget
@@ -249,7 +251,7 @@ func (l *loop) wait() {
 func (l *loop) onCrash(o supervisor.Order) {
 	l.crash++
 	l.event(o, supervisor.ChildEvent{Type: supervisor.EventSpawned})
-	ds := l.event(o, supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitError, Code: 1})
+	ds := l.event(o, unruled(l.target.child.Exits))
 	for _, d := range ds {
 		if d.Path == l.target.path && d.Cause.Kind != supervisor.CauseEscalation && d.Cause.Kind != supervisor.CauseGroup || slices.Contains(l.target.above, d.Path) {
 			l.note(d, ds)
@@ -262,6 +264,18 @@ func (l *loop) onCrash(o supervisor.Order) {
 		l.s.Endless, l.s.End = true, fmt.Sprintf("after %d crashes in %v it has not given up", l.crash, l.now)
 	}
 	l.seen[key] = l.now
+}
+
+// unruled is a crash of which exit rules say nothing: with the first exit code that none
+// of them names, or else by SIGKILL.
+func unruled(rules *supervisor.ExitRules) supervisor.ChildEvent {
+	ev := plainCrash
+	for ; ev.Code <= 255; ev.Code++ {
+		if said, _ := rules.Ruling(&ev); said == "" {
+			return ev
+		}
+	}
+	return supervisor.ChildEvent{Type: supervisor.EventExited, Reason: supervisor.ExitKilled, Signal: "SIGKILL"}
 }
 
 // note adds a decision about the target, or about a supervisor above, to the schedule.

@@ -187,3 +187,26 @@ func drawChildren(rt *rapid.T, levels int) []supervisor.ChildSpec {
 	}
 	return children
 }
+
+// TestExplainExitRules: the crashes of a schedule are none of those that exit rules name,
+// which stand beside it.
+func TestExplainExitRules(t *testing.T) {
+	tree := parse(t, `
+name: shop
+restart_policy: {max_restarts: 1, max_seconds: 60, backoff: {fixed: 1s}}
+children: [{id: api, run: api, finish_on: [0, 1, 2], escalate_on: 3}]
+`)
+	all, err := Explain(tree, "")
+	if err != nil || len(all) != 1 || len(all[0].Steps) != 3 || all[0].Steps[0].Verdict != supervisor.VerdictRestart || len(all[0].Exits.FinishOn) != 3 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	every := tree.Children[0].Exits
+	for code := range 256 {
+		if code > 3 {
+			every.MoveOn = append(every.MoveOn, supervisor.Exit(fmt.Sprint(code)))
+		}
+	}
+	if ev := unruled(every); ev.Signal != "SIGKILL" {
+		t.Errorf("with all codes named: %+v", ev)
+	}
+}

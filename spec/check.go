@@ -88,6 +88,7 @@ func (c *checker) siblings(parent string, policy supervisor.RestartPolicy, child
 			c.checkWindow(d.place("max_restarts"), policy, *d.spec.MaxRestarts)
 		}
 		c.many(d)
+		c.exits(d)
 		c.apart(parent, d, children)
 		if d.sup != nil {
 			c.siblings(parent+"/"+d.spec.ID, d.sup.RestartPolicy, d.children)

@@ -19,6 +19,7 @@ type draft struct {
 	node     *node
 	spec     supervisor.ChildSpec
 	program  supervisor.Program
+	exits    supervisor.ExitRules
 	sup      *supervisor.SupervisorSpec
 	children []*draft
 }
@@ -41,7 +42,7 @@ func (d *draft) build() supervisor.ChildSpec {
 		return c
 	}
 	program := d.program
-	c.Program = &program
+	c.Program, c.Exits = &program, d.exitRules()
 	return c
 }
 
@@ -72,6 +73,9 @@ func draftChild(c supervisor.ChildSpec) *draft {
 	d.spec.Program, d.spec.Supervisor, d.spec.Children = nil, nil, nil
 	d.spec.RestartType = cmp.Or(c.RestartType, supervisor.Permanent)
 	d.spec.Placement.Mode = cmp.Or(c.Placement.Mode, supervisor.SpreadOut)
+	if d.spec.Exits = nil; c.Exits != nil {
+		d.exits = *c.Exits
+	}
 	if c.Program != nil {
 		d.program = *c.Program
 		d.program.StopSignal = cmp.Or(d.program.StopSignal, defaultSignal)

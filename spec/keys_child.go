@@ -13,7 +13,7 @@ var childTable = table[draft]{name: "child", doc: "A worker (run) or a superviso
 
 func childEntries() []entry[draft] {
 	var all []entry[draft]
-	for _, group := range [][]entry[draft]{natureEntries(), manyEntries(), lifeEntries(), processEntries(), placementEntries()} {
+	for _, group := range [][]entry[draft]{natureEntries(), manyEntries(), lifeEntries(), exitEntries(), processEntries(), placementEntries()} {
 		all = append(all, group...)
 	}
 	return append(all, bind(entry[draft]{name: "children", field: "ChildSpec.Children",
@@ -67,6 +67,10 @@ func processEntries() []entry[draft] {
 			examples: []any{map[string]any{"http": "http://127.0.0.1:8080/healthz", "interval": "5s", "failure_threshold": 2}},
 			doc:      "How to find out that the program, once it is up, is not well any more. That is a crash, unless severity says otherwise."},
 			livenessKind(), nil, func(d *draft) **supervisor.Liveness { return &d.program.Liveness }),
+		bind(entry[draft]{name: "notify", worker: true, restarts: true, field: "Program.Notify", examples: []any{true},
+			doc: "Give the program a socket in NOTIFY_SOCKET (sd_notify(3)), to which it may say STATUS= and what should follow from its end: " +
+				"X_SELFWARE=finish, fail, move or escalate, with a reason after a colon. A probe of notify and a heartbeat give it one anyway."},
+			boolKind(), false, func(d *draft) *bool { return &d.program.Notify }),
 		bind(entry[draft]{name: "min_uptime", worker: true, restarts: true, field: "Program.MinUptime", examples: []any{"2s"},
 			doc: "The program is up once it has lived this long. 0s: as soon as it executes."},
 			durationKind(0, maxDuration), 0, func(d *draft) *time.Duration { return &d.program.MinUptime }),

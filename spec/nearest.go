@@ -11,6 +11,7 @@ var foreign = map[string]string{
 	"command": "run", "cmd": "run", "exec": "run", "start": "run", "program": "run",
 	"environment": "env", "cwd": "dir", "workdir": "dir", "working_dir": "dir", "working_directory": "dir", "directory": "dir",
 	"restart": "restart_type", "intensity": "max_restarts", "period": "max_seconds", "window": "max_seconds",
+	"SuccessExitStatus": "finish_on", "exitcodes": "finish_on", "RestartPreventExitStatus": "never_restart_on",
 	"labels": "needs", "constraints": "needs", "signal": "stop_signal", "stop_timeout": "grace", "stop_grace_period": "grace",
 	"healthcheck": "liveness", "health": "liveness", "livenessProbe": "liveness", "liveness_probe": "liveness", "check_restart": "liveness",
 	"readiness": "probe", "readinessProbe": "probe", "readiness_probe": "probe", "startupProbe": "probe", "startup_probe": "probe",

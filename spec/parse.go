@@ -150,8 +150,8 @@ type home struct {
 // homes are the maps of the file and their keys.
 func homes() []home {
 	return []home{
-		{"a child", childTable.names()}, {"restart_policy", policyTable.names()}, {"restart_policy.backoff", backoffTable.names()},
-		{"probe", probeTable.names()}, {"liveness", livenessTable.names()}, {"supervisor", supervisorTable.names()}, {"on_exhausted", retryTable.names()},
+		{"probe", probeTable.names()}, {"a child", childTable.names()}, {"restart_policy", policyTable.names()}, {"restart_policy.backoff", backoffTable.names()},
+		{"liveness", livenessTable.names()}, {"supervisor", supervisorTable.names()}, {"on_exhausted", retryTable.names()},
 		{"the tree", treeTable.names()},
 	}
 }

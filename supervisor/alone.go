@@ -323,7 +323,7 @@ func (t *Tree) goesOn(n *node, rowEnded bool, fresh, charged int) {
 	}
 	l.Crashes, l.Restarts, l.Delayed = l.Crashes+charged, l.Restarts+fresh, false
 	if l.Phase == PhaseRunning || l.Phase == PhaseStarting {
-		l.Phase, l.Spawned, l.PID = PhaseStarting, false, 0
+		l.Phase, l.Spawned, l.PID, l.Asked = PhaseStarting, false, 0, false
 	}
 	t.become(n, l)
 }

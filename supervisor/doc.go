@@ -148,6 +148,34 @@
 // lowers Parallel or moves workers under another policy while they have their turn: then
 // no further one begins until they are done.
 //
+// # What a child says
+//
+// A child may know best what should follow from its end. It says so itself (Word of the
+// event, for which package runner has X_SELFWARE=), or by the code or signal that it ends
+// with (ExitRules). The first of these that says anything decides:
+//
+//  1. An end that was ordered has been ordered, whatever the child says.
+//  2. An end that its node brought about (not up in time, not well, fenced) or found to be
+//     fatal is not the child's: neither its word nor its code counts.
+//  3. Its word.
+//  4. Its exit rules.
+//  5. Its restart type.
+//
+// finish: it is finished, as a transient child that ended normally; fail: it has failed, as
+// a temporary child; both whatever the restart type, and uncharged. A finished child comes
+// back with its group, a failed one does not; a supervisor that begins anew has both
+// again; and so has an operator's Start, and an Edit that changes its program or its rules,
+// or makes it permanent. move: a crash, charged, and the next life begins elsewhere, if there is one
+// (there is none of a temporary child). escalate: as a fatal failure. A node that is alone
+// answers none of these ends: they are told when there is a leader.
+//
+// A child that runs may ask to be moved (EventAsked). It did not fail, so it is not
+// charged; it is moved alone, as by an operator. So that nobody goes round for ever, it is
+// moved for the asking once in its supervisor's period, counted in cluster time; else it
+// stays, and `why` says so. A life asks once: repeats are stale.
+//
+// An Edit of exit rules restarts nothing. It reaches a node that is cut off when it is back.
+//
 // # In one process
 //
 // New, Builder, Supervisor and Handle supervise goroutines with the same Tree: what a

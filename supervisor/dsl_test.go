@@ -13,7 +13,7 @@ import (
 //	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m update=1:10s[:revert][:1m]
 //	  store move_after=2 max_restarts=1
 //	  web supervisor one_for_one transient
-//	    api temporary run=v2 needs=ssd exclusive replicas=3 spread=strict
+//	    api temporary run=v2 needs=ssd exclusive replicas=3 spread=strict finish_on=0,SIGTERM
 //
 // A worker is permanent and runs "v1" unless it says otherwise; a supervisor is
 // permanent, one_for_one, 5 restarts in 60 s, without back-off.
@@ -118,6 +118,8 @@ func (p *parsed) set(key, value string) (err error) {
 		var n int
 		n, err = strconv.Atoi(value)
 		c.MaxRestarts = &n
+	case "finish_on", "never_restart_on", "move_on", "escalate_on":
+		err = c.rule(key, value)
 	case "move_after":
 		c.MoveAfter, err = strconv.Atoi(value)
 	case "replicas":
@@ -150,6 +152,24 @@ func parseUpdate(text string) (*UpdatePolicy, error) {
 		}
 	}
 	return p, err
+}
+
+// rule reads the exits of one list: 0,3,SIGTERM.
+func (c *ChildSpec) rule(list, value string) error {
+	if c.Exits == nil {
+		c.Exits = &ExitRules{}
+	}
+	for text := range strings.SplitSeq(value, ",") {
+		x, err := ParseExit(text)
+		if err != nil {
+			return err
+		}
+		into := map[string]*[]Exit{
+			"finish_on": &c.Exits.FinishOn, "never_restart_on": &c.Exits.NeverRestartOn, "move_on": &c.Exits.MoveOn, "escalate_on": &c.Exits.EscalateOn,
+		}[list]
+		*into = append(*into, x)
+	}
+	return nil
 }
 
 // parseBackoff reads fixed:BASE and exponential:BASE:MAX.

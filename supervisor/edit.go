@@ -161,7 +161,8 @@ func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
 	if over == PhaseStopping {
 		over = n.life.Then
 	}
-	revive := c.RestartType == Permanent && (over == PhaseFinished || over == PhaseFailed)
+	revive := c.RestartType == Permanent && (over == PhaseFinished || over == PhaseFailed) &&
+		(n.spec.RestartType != Permanent || !same(n.spec.Exits, c.Exits)) // else it ended for good by its own word, or its exit rules
 	now := leaving || revive || n == e.failed
 	if now || !fits || n.exclusive != exclusive || !same(n.spec.Program, c.Program) {
 		e.changed = append(e.changed, change{n, fits, now, former{n.spec.Program, n.spec.Placement, n.exclusive}})

@@ -33,6 +33,8 @@ func (t *Tree) onEvent(ev ChildEvent, fit bool) error {
 	case EventFenced:
 		t.onFenced(n, ev)
 		return nil
+	case EventAsked:
+		return t.onAsked(n, ev, fit)
 	}
 	return fmt.Errorf("%w: event type %q", ErrRefused, ev.Type)
 }
@@ -59,8 +61,8 @@ func (t *Tree) onStarted(n *node, ev ChildEvent) error {
 }
 
 // onEnd is the ladder of a failure. Ordered: no failure. Fatal: the supervisor gives
-// up, whatever the restart type. Restart type says finished: finish. Otherwise the
-// window decides (fail).
+// up, whatever the restart type. The child's own word, or else its exit rules: what they
+// say. Restart type says finished: finish. Otherwise the window decides (fail).
 func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 	l := n.life
 	n.remember(l)
@@ -78,7 +80,11 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 	if normal {
 		cause.Kind = CauseExit
 	}
-	finished := normal && n.spec.RestartType != Permanent && !ev.Fatal
+	said, why := n.spec.Exits.Ruling(&ev)
+	if said != "" {
+		cause.Detail += "; " + why
+	}
+	finished := said == VerdictFinish || said == "" && normal && n.spec.RestartType != Permanent && !ev.Fatal
 	if trial != nil && !finished {
 		t.become(n, l)
 		if t.spoil(n, trial, cause) {
@@ -86,10 +92,18 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 		}
 	}
 	switch {
-	case ev.Fatal: // its window does not matter
+	case ev.Fatal, said == VerdictEscalate: // its window does not matter
 		t.become(n, l)
 		cause.Kind = CauseFatal
 		t.giveUp(n, cause, t.prune(n))
+	case said == VerdictFinish:
+		cause.Kind = CauseWord
+		t.rest(n, PhaseFinished)
+		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s): it is finished", n.path, cause.Detail))
+	case said == VerdictFail:
+		cause.Kind = CauseWord
+		t.rest(n, PhaseFailed)
+		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed for good (%s): it is not restarted", n.path, cause.Detail))
 	case finished:
 		t.rest(n, PhaseFinished)
 		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s); %s children are then finished",
@@ -99,7 +113,7 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed (%s); temporary children are never restarted", n.path, cause.Detail))
 	default:
 		t.become(n, l)
-		t.fail(n, cause)
+		t.fail(n, cause, said == VerdictMove)
 	}
 }
 

@@ -182,3 +182,40 @@ func ExampleBeat() {
 	// true
 	// true
 }
+
+// A component may say what should follow from its end: Finish, DoNotRestart and Escalate
+// are worth more than its restart type.
+func ExampleDoNotRestart() {
+	log := make(chan supervisor.Entry, 100)
+	sup, err := supervisor.New("shop").
+		WithStrategy(supervisor.RestForOne).
+		WithLog(log).
+		AddChild("import", supervisor.ComponentFunc(func(context.Context) error {
+			return supervisor.Finish(nil)
+		})).
+		AddChild("mail", supervisor.ComponentFunc(func(context.Context) error {
+			return supervisor.DoNotRestart(errors.New("no password"))
+		})).
+		Build()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	h, err := sup.Start(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for over := 0; over < 2; {
+		e := <-log
+		if d := e.Decision; d != nil && (d.Verdict == supervisor.VerdictFinish || d.Verdict == supervisor.VerdictFail) {
+			fmt.Println(d.Sentence)
+			over++
+		}
+	}
+	fmt.Println(h.Stop(context.Background()))
+	// Output:
+	// shop/import ended as it should (finish; it says finish): it is finished
+	// shop/mail failed for good (no password; it says fail): it is not restarted
+	// <nil>
+}

@@ -10,8 +10,9 @@ import (
 
 // fail is what a parent does about a child that is over and should not be: charge
 // the child's window; within it restart the group or move the child, beyond it
-// give up. n's old life has ended; a supervisor's workers may still live.
-func (t *Tree) fail(n *node, cause Cause) {
+// give up. n's old life has ended; a supervisor's workers may still live. elsewhere: its
+// next life must begin on another node.
+func (t *Tree) fail(n *node, cause Cause, elsewhere bool) {
 	before := t.prune(n)
 	if before.spent() && !(bug.On("escalate-late") && before.Used == before.Max) {
 		t.giveUp(n, cause, before)
@@ -33,11 +34,11 @@ func (t *Tree) fail(n *node, cause Cause) {
 	if d.Delay > 0 {
 		r.notBefore = t.at.Time + d.Delay
 	}
-	if n.worker() && n.life.Node != "" && t.tooOftenHere(n, before) {
+	if n.worker() && n.life.Node != "" && (t.tooOftenHere(n, before) || elsewhere) {
 		d.Verdict = VerdictMove
 		r.stay, r.avoid, r.start = false, []string{n.life.Node}, "move"
 	}
-	if d.Sentence = sentence(n, d); why != "" {
+	if d.Sentence = sentence(n, d, elsewhere); why != "" {
 		d.Sentence += "; " + why
 	}
 	t.record(n, d)
@@ -59,13 +60,17 @@ func (t *Tree) paced(n *node, delay time.Duration) (time.Duration, string) {
 }
 
 // sentence words the restart or move of n.
-func sentence(n *node, d Decision) string {
+func sentence(n *node, d Decision, elsewhere bool) string {
 	where := ""
 	if n.worker() && d.Node != "" {
 		where = " on " + d.Node
 	}
 	does := ": restart it"
-	if d.Verdict == VerdictMove {
+	switch {
+	case d.Verdict != VerdictMove:
+	case elsewhere:
+		does = ": move it to another node"
+	default:
 		does = fmt.Sprintf("; %d crashes in a row there: move it to another node", n.spec.MoveAfter)
 	}
 	if len(n.parent.children) > 1 {
@@ -182,6 +187,7 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 		t.rejoin(y)
 	case y.spec.RestartType == Temporary && !fresh:
 		t.endTemporary(y, cause)
+	case y.life.Phase == PhaseFailed && !fresh: // for good
 	default:
 		y.life.Restarts++
 		t.renew(y, r)
@@ -266,7 +272,7 @@ func (t *Tree) giveUp(n *node, cause Cause, before Budget) {
 	case s.spec.RestartType != Permanent:
 		t.takeDown(s, PhaseFailed, up)
 	default:
-		t.fail(s, up)
+		t.fail(s, up, false)
 	}
 }
 

@@ -71,6 +71,8 @@ const (
 	// EventRestarted: its node restarted the life alone, without a leader: Restarts
 	// times in all, the newest of them Ages ago.
 	EventRestarted EventType = "restarted"
+	// EventAsked: a child that runs asks for what Word says, which is VerdictMove.
+	EventAsked EventType = "asked"
 )
 
 // ExitReason is the seed's: why a process ended.
@@ -98,6 +100,10 @@ type ChildEvent struct {
 	Ordered bool `json:"ordered,omitempty"`
 	// Fatal, of an end: a restart would not help, so the supervisor gives up at once.
 	Fatal bool `json:"fatal,omitempty"`
+	// Word is what the child itself said before its end should follow from it:
+	// VerdictFinish, VerdictFail, VerdictMove or VerdictEscalate, for the reason Because.
+	Word    Verdict `json:"word,omitempty"`
+	Because string  `json:"because,omitempty"`
 	// Restarts is how often the node had restarted this life alone by then.
 	Restarts int `json:"restarts,omitempty"`
 	// Ages of the restarts within the window, when the event was sent; oldest first.

@@ -25,7 +25,8 @@ var (
 const LocalNode = "local"
 
 // Component is the work of a child. Run returns when it has ended: nil is a normal
-// exit, an error an abnormal one, a panic a crash. It must return soon after ctx
+// exit, an error an abnormal one, a panic a crash; Finish, DoNotRestart and Escalate make
+// errors that say what should follow. It must return soon after ctx
 // is done, for nothing can end a goroutine from outside; context.Cause(ctx) says
 // why, if it was not simply told to stop. ctx goes with Beat and Ready.
 //

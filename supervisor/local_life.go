@@ -140,5 +140,5 @@ func outcome(err error) ChildEvent {
 	if _, panicked := err.(*PanicError); panicked || err == errGoexit {
 		return ChildEvent{Type: EventCrashed, Detail: detail}
 	}
-	return ChildEvent{Type: EventExited, Reason: ExitError, Code: 1, Detail: detail}
+	return ChildEvent{Type: EventExited, Reason: ExitError, Code: 1, Detail: detail, Word: wordOf(err)}
 }

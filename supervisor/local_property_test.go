@@ -20,7 +20,7 @@ import (
 type act struct {
 	up    time.Duration // when it says that it is ready; negative: never
 	after time.Duration // when it ends by itself; negative: never
-	how   string        // nil, error, panic, goexit
+	how   string        // nil, error, panic, goexit, or a verdict
 	deaf  time.Duration // how long it goes on after it was told to stop
 }
 
@@ -77,7 +77,7 @@ func drawAct(rt *rapid.T) act {
 	maybe := rapid.OneOf(spans, rapid.Just(-time.Second))
 	return act{
 		up: rapid.SampledFrom([]time.Duration{0, 0, 0, time.Second, -1}).Draw(rt, "up"), after: maybe.Draw(rt, "after"),
-		how:  rapid.SampledFrom([]string{"nil", "error", "error", "panic", "goexit"}).Draw(rt, "how"),
+		how:  rapid.SampledFrom([]string{"nil", "error", "error", "error", "panic", "goexit", "finish", "fail", "escalate"}).Draw(rt, "how"),
 		deaf: rapid.OneOf(rapid.Just(time.Duration(0)), spans).Draw(rt, "deaf"),
 	}
 }
@@ -140,6 +140,12 @@ func (w *witness) component(path string) Component {
 		switch a.how {
 		case "error":
 			return errBroken
+		case "finish":
+			return Finish(nil)
+		case "fail":
+			return DoNotRestart(errBroken)
+		case "escalate":
+			return Escalate(errBroken)
 		case "panic":
 			panic("boom")
 		case "goexit":

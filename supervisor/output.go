@@ -23,6 +23,7 @@ const (
 	VerdictWait     Verdict = "wait"     // its node is lost, but its life may not be over yet; or its turn is to come
 	VerdictUpdate   Verdict = "update"   // a rollout begins, halts, goes on, goes back or is done
 	VerdictReset    Verdict = "reset"    // the restarts charged so far are forgotten
+	VerdictStay     Verdict = "stay"     // it asked to be moved too soon after the last time
 )
 
 // Cause says what led to a decision. Path is the child or node at its root:
@@ -53,6 +54,7 @@ const (
 	CausePlacement  CauseKind = "placement"
 	CauseAutonomy   CauseKind = "autonomy" // a node alone, without a leader
 	CauseFatal      CauseKind = "fatal"    // a failure that no restart would help
+	CauseWord       CauseKind = "word"     // the child's own word, or its exit rules
 )
 
 // Budget is a restart window at a moment: Used of Max restarts in Period. Held
@@ -118,8 +120,10 @@ type Order struct {
 	Exclusive bool `json:"exclusive,omitempty"`
 	// Generation goes with the epoch: the pair is never used twice, and grows.
 	Generation uint64 `json:"generation,omitempty"`
-	// Local is what the node may do alone about the ends of this life.
+	// Local is what the node may do alone about the ends of this life, but for those of
+	// which Exits, or the child itself, say what follows.
 	Local *LocalBudget `json:"local,omitempty"`
+	Exits *ExitRules   `json:"exits,omitempty"`
 }
 
 // Request is a pending life that needs a node.

@@ -23,6 +23,14 @@ func TestProperties(t *testing.T) {
 	})
 }
 
+// overByWord: the last that was decided on n is that it is over, by its own word or its
+// exit rules.
+func overByWord(n *node) bool {
+	ds := n.history.list()
+	last := ds[len(ds)-1]
+	return last.Cause.Kind == CauseWord && (last.Verdict == VerdictFinish || last.Verdict == VerdictFail)
+}
+
 // walk is a random walk of a tree. It knows what an operator stopped.
 type walk struct {
 	*rig
@@ -275,7 +283,7 @@ func (w *walk) heal() {
 		case !l.settled():
 			w.Fatalf("%s is left %s (P5)", path, l.Phase)
 		case l.stopped() || n.parent.down != "":
-		case n.spec.RestartType == Permanent && l.Phase != PhaseRunning:
+		case n.spec.RestartType == Permanent && l.Phase != PhaseRunning && !overByWord(n):
 			w.Fatalf("%s is permanent and left %s (P5)", path, l.Phase)
 		}
 		if moves := w.tree.rollout.moves(); n.watch != nil && moves && !n.stands() || n.next != nil && moves && !n.stands() {

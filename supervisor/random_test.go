@@ -97,7 +97,7 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 		c.ID += "m" // an id of its own: one worker cannot turn into many
 		c.Replicas, c.Update = rapid.IntRange(1, 3).Draw(rt, "replicas"), drawUpdate(rt)
 	}
-	c.MoveAfter = rapid.IntRange(0, 2).Draw(rt, "move_after")
+	c.MoveAfter, c.Exits = rapid.IntRange(0, 2).Draw(rt, "move_after"), drawExits(rt)
 	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}
 	if rapid.IntRange(0, 4).Draw(rt, "places") == 0 {
 		c.Placement.Nodes = []string{"n2"}
@@ -126,7 +126,11 @@ func (r *rig) drawEpoch(rt *rapid.T, path string) Epoch {
 func (r *rig) drawEvent(rt *rapid.T) Input {
 	ev := ChildEvent{Path: r.drawPath(rt)}
 	ev.Epoch, ev.Restarts = r.drawEpoch(rt, ev.Path), r.alone(ev.Path)
-	switch rapid.IntRange(0, 10).Draw(rt, "event") {
+	switch rapid.IntRange(0, 12).Draw(rt, "event") {
+	case 12:
+		ev.Type, ev.Word = EventAsked, words.Draw(rt, "asks")
+	case 11:
+		ev.Type, ev.Reason, ev.Code, ev.Word = EventExited, ExitError, rapid.IntRange(1, 5).Draw(rt, "code"), words.Draw(rt, "says")
 	case 10:
 		ev.Type = EventFenced
 	case 0:
@@ -154,6 +158,29 @@ func (r *rig) drawEvent(rt *rapid.T) Input {
 		return LastWord(ev)
 	}
 	return ev
+}
+
+var (
+	words = rapid.SampledFrom([]Verdict{"", "", VerdictMove, VerdictMove, VerdictFinish, VerdictFail, VerdictEscalate, VerdictUp, "sing"})
+	exits = rapid.Permutation([]Exit{"0", "1", "2", "3", "4", "5", "SIGKILL", "SIGTERM"})
+)
+
+// drawExits draws exit rules, or mostly none.
+func drawExits(rt *rapid.T) *ExitRules {
+	if rapid.IntRange(0, 2).Draw(rt, "has exit rules") > 0 {
+		return nil
+	}
+	all, ends := exits.Draw(rt, "exits"), [4]int{}
+	for i := range ends {
+		ends[i] = rapid.IntRange(0, 2).Draw(rt, "in a list")
+		if i > 0 {
+			ends[i] += ends[i-1]
+		}
+	}
+	return &ExitRules{
+		FinishOn: all[:ends[0]:ends[0]], NeverRestartOn: all[ends[0]:ends[1]:ends[1]],
+		MoveOn: all[ends[1]:ends[2]:ends[2]], EscalateOn: all[ends[2]:ends[3]:ends[3]],
+	}
 }
 
 func (r *rig) drawLoss(rt *rapid.T) Input {
@@ -227,6 +254,8 @@ func (r *rig) drawEdit(rt *rapid.T) Input {
 	switch c := &spec.Children[i]; {
 	case rapid.Bool().Draw(rt, "remove"):
 		spec.Children = slices.Delete(spec.Children, i, i+1)
+	case c.Program != nil && rapid.Bool().Draw(rt, "rules"):
+		c.Exits = drawExits(rt)
 	case c.Program != nil:
 		c.Program = &Program{Argv: []string{fmt.Sprint("v", r.index)}}
 	default:

@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"maps"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 type naive struct {
 	spec    Spec
 	alive   map[string]bool // runs, or is about to
+	over    map[string]bool // has failed for good
 	charges map[string][]time.Duration
 	failed  bool
 }
@@ -26,18 +29,49 @@ func newNaive(spec Spec) *naive {
 func (m *naive) path(c ChildSpec) string { return m.spec.Name + "/" + c.ID }
 
 func (m *naive) start() {
-	m.failed, m.alive, m.charges = false, make(map[string]bool), make(map[string][]time.Duration)
+	m.failed, m.alive, m.over, m.charges = false, make(map[string]bool), make(map[string]bool), make(map[string][]time.Duration)
 	for _, c := range m.spec.Children {
 		m.alive[m.path(c)] = true
 	}
 }
 
-// end says what becomes of each child when the one at pos has ended.
-func (m *naive) end(pos int, normal bool, now time.Duration) map[string]Verdict {
-	c := m.spec.Children[pos]
-	path := m.path(c)
+// word is what a child says of its own end, or else what its exit rules say.
+func (m *naive) word(c ChildSpec, ev ChildEvent) Verdict {
+	switch ev.Word {
+	case VerdictFinish, VerdictFail, VerdictMove, VerdictEscalate:
+		return ev.Word
+	}
+	exit := Exit(strconv.Itoa(ev.Code)) // they end by code here
 	switch {
-	case c.RestartType != Permanent && normal:
+	case c.Exits == nil:
+		return ""
+	case slices.Contains(c.Exits.FinishOn, exit):
+		return VerdictFinish
+	case slices.Contains(c.Exits.NeverRestartOn, exit):
+		return VerdictFail
+	case slices.Contains(c.Exits.MoveOn, exit):
+		return VerdictMove
+	case slices.Contains(c.Exits.EscalateOn, exit):
+		return VerdictEscalate
+	}
+	return ""
+}
+
+// end says what becomes of each child when the one at pos has ended.
+func (m *naive) end(pos int, ev ChildEvent, now time.Duration) map[string]Verdict {
+	c := m.spec.Children[pos]
+	path, word, normal := m.path(c), m.word(m.spec.Children[pos], ev), ev.Code == 0
+	switch {
+	case word == VerdictEscalate:
+		m.failed = true
+		return map[string]Verdict{path: VerdictEscalate, m.spec.Name: VerdictFail}
+	case word == VerdictFinish:
+		m.alive[path] = false
+		return map[string]Verdict{path: VerdictFinish}
+	case word == VerdictFail:
+		m.alive[path], m.over[path] = false, true
+		return map[string]Verdict{path: VerdictFail}
+	case word == "" && c.RestartType != Permanent && normal:
 		m.alive[path] = false
 		return map[string]Verdict{path: VerdictFinish}
 	case c.RestartType == Temporary:
@@ -61,7 +95,11 @@ func (m *naive) end(pos int, normal bool, now time.Duration) map[string]Verdict 
 		return map[string]Verdict{path: VerdictEscalate, m.spec.Name: VerdictFail}
 	}
 	m.charges[account] = append(m.charges[account], now)
-	return m.group(pos)
+	verdicts := m.group(pos)
+	if word == VerdictMove {
+		verdicts[path] = VerdictMove
+	}
+	return verdicts
 }
 
 func (m *naive) group(pos int) map[string]Verdict {
@@ -71,7 +109,7 @@ func (m *naive) group(pos int) map[string]Verdict {
 		switch strategy := m.spec.Strategy; {
 		case i == pos:
 			verdicts[path] = VerdictRestart
-		case strategy == OneForOne, strategy == RestForOne && i < pos:
+		case strategy == OneForOne, strategy == RestForOne && i < pos, m.over[path]:
 		case c.RestartType != Temporary:
 			verdicts[path], m.alive[path] = VerdictRestart, true
 		case m.alive[path]:
@@ -121,17 +159,19 @@ func compare(rt *rapid.T, w *walk, model *naive) {
 	if l := w.tree.byPath[path].life; !l.held() || l.Phase == PhaseStopping {
 		return
 	}
-	normal := rapid.IntRange(0, 3).Draw(rt, "normal") == 0
-	ev := ChildEvent{Path: path, Epoch: w.tree.byPath[path].life.Epoch, Type: EventExited, Reason: ExitError, Code: 1}
-	if normal {
-		ev.Reason, ev.Code = ExitNormal, 0
+	ev := ChildEvent{Path: path, Epoch: w.tree.byPath[path].life.Epoch, Type: EventExited, Reason: ExitError}
+	if ev.Code = max(0, rapid.IntRange(-1, 5).Draw(rt, "code")); ev.Code == 0 {
+		ev.Reason = ExitNormal
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "speaks") == 0 {
+		ev.Word = words.Draw(rt, "word")
 	}
 	got := make(map[string]Verdict)
 	ds, err := w.step(ev)
 	for _, d := range ds {
 		got[d.Path] = d.Verdict
 	}
-	if want := model.end(pos, normal, w.now); err != nil || !maps.Equal(got, want) {
-		rt.Fatalf("%s ends at %v (normal: %v): %v %v, the model says %v", path, w.now, normal, err, got, want)
+	if want := model.end(pos, ev, w.now); err != nil || !maps.Equal(got, want) {
+		rt.Fatalf("%s ends at %v (%+v): %v %v, the model says %v", path, w.now, ev, err, got, want)
 	}
 }

@@ -35,6 +35,8 @@ type rig struct {
 	lost map[string]bool
 	// counts are the ends of each life that were answered with a charge.
 	counts map[Ref]int
+	// asked is until when a path is not moved for the asking again.
+	asked map[string]time.Duration
 }
 
 // entry is one input as the log holds it.
@@ -51,7 +53,7 @@ func newRig(f failer, spec Spec) (*rig, error) {
 	r := &rig{
 		failer: f, tree: tree,
 		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration),
-		lost: make(map[string]bool), counts: make(map[Ref]int),
+		lost: make(map[string]bool), counts: make(map[Ref]int), asked: make(map[string]time.Duration),
 	}
 	r.refresh()
 	return r, nil
@@ -200,7 +202,7 @@ func (r *rig) checkLeased(before map[Ref]string, in Input) {
 		over := false
 		switch in := in.(type) {
 		case ChildEvent:
-			over = in.Path == ref.Path && in.Epoch == ref.Epoch && in.Type != EventSpawned && in.Type != EventStarted
+			over = in.Path == ref.Path && in.Epoch == ref.Epoch && in.Type != EventSpawned && in.Type != EventStarted && in.Type != EventAsked
 		case NodeLost:
 			over = in.Node == host && !in.Leased && !slices.Contains(in.Keep, ref)
 		}
@@ -279,6 +281,7 @@ func (r *rig) checkDecisions(ds []Decision, at Stamp) {
 		if d.Verdict != VerdictReset { // forgotten looks at them
 			r.checkCharge(d)
 		}
+		r.checkWord(d)
 	}
 	_, edited := r.last.(Edit)
 	for path, n := range r.tree.byPath {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,8 @@ import (
 // more; what the tree concluded stands below. -rewrite writes it anew.
 //
 // The facts:    place PATH NODE [why=()], up PATH, crash PATH [code= signal= reason= detail=() gone
-// fatal], exit PATH, stopped PATH [gone], fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
+// fatal says=VERDICT because=()], exit PATH [says= because=()], ask PATH [because=() gone] (to be moved),
+// stopped PATH [gone], fenced PATH, lose NODE [leased fenced restarted apart keep=(PATH,..)],
 // back NODE (it is not lost any more),
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
@@ -131,12 +133,17 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventSpawned, PID: 7, Restarts: s.alone(path)}
 	case "crash":
 		return s.crash(path, a)
+	case "ask":
+		return lastWord(a, ChildEvent{
+			Path: path, Epoch: s.epoch(path), Type: EventAsked, Word: Verdict(cmp.Or(a.one("says"), "move")), Because: a.one("because"), Restarts: s.alone(path),
+		})
 	case "late":
 		lives := s.lives[path]
 		return ChildEvent{Path: path, Epoch: lives[len(lives)-2], Type: EventExited, Reason: ExitError, Code: 1}
 	case "exit", "stopped":
 		return lastWord(a, ChildEvent{
 			Path: path, Epoch: s.epoch(path), Type: EventExited, Reason: ExitNormal, Ordered: cmd == "stopped", Restarts: s.alone(path),
+			Word: Verdict(a.one("says")), Because: a.one("because"),
 		})
 	case "fenced":
 		return ChildEvent{Path: path, Epoch: s.epoch(path), Type: EventFenced}
@@ -199,7 +206,7 @@ func (s *script) crash(path string, a arguments) Input {
 	case a.one("code") != "":
 		ev.Code, _ = strconv.Atoi(a.one("code"))
 	}
-	ev.Fatal = a.has("fatal")
+	ev.Fatal, ev.Word, ev.Because = a.has("fatal"), Verdict(a.one("says")), a.one("because")
 	return lastWord(a, ev)
 }
 

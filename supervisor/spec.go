@@ -159,6 +159,10 @@ type ChildSpec struct {
 	// Update, of a child that stands for many, is SupervisorSpec.Update for its instances.
 	Update *UpdatePolicy `json:"update,omitempty"`
 
+	// Exits say what follows from certain ends of a worker; nil leaves all of them to
+	// the restart type.
+	Exits *ExitRules `json:"exits,omitempty"`
+
 	Placement  Placement       `json:"placement"`
 	Program    *Program        `json:"program,omitempty"`
 	Supervisor *SupervisorSpec `json:"supervisor,omitempty"`
@@ -212,7 +216,9 @@ type Program struct {
 	User    string            `json:"user,omitempty"`
 	Group   string            `json:"group,omitempty"`
 	// Umask is octal permission bits; nil leaves the node's.
-	Umask  *int             `json:"umask,omitempty"`
+	Umask *int `json:"umask,omitempty"`
+	// Notify gives it a NOTIFY_SOCKET, also if neither Probe nor Liveness needs one.
+	Notify bool             `json:"notify,omitempty"`
 	Limits map[string]Limit `json:"limits,omitempty"`
 	// StopSignal defaults to SIGTERM; Grace to 10 s.
 	StopSignal string        `json:"stop_signal,omitempty"`
@@ -342,6 +348,11 @@ func validChild(path string, c ChildSpec) error {
 		return fmt.Errorf("cannot use %s: it has children but is no supervisor", path)
 	case c.Program != nil && len(c.Program.Argv) == 0:
 		return fmt.Errorf("cannot use %s: run is empty", path)
+	case c.Supervisor != nil && c.Exits != nil:
+		return fmt.Errorf("cannot use %s: exit rules are for workers", path)
+	}
+	if err := c.Exits.valid(); err != nil {
+		return fmt.Errorf("cannot use %s: %v", path, err)
 	}
 	if c.Supervisor != nil {
 		if err := validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy, c.Supervisor.Update); err != nil {

@@ -36,6 +36,7 @@ type NodeState struct {
 	Shared  []time.Duration `json:"shared,omitempty"`
 	Loans   []loan          `json:"loans,omitempty"`
 	Tallies []tally         `json:"tallies,omitempty"`
+	Asked   time.Duration   `json:"asked,omitempty"`
 	Life    life            `json:"life"`
 	History []Decision      `json:"history,omitempty"`
 	Spec    *ChildSpec      `json:"spec,omitempty"` // of leaving ones
@@ -66,7 +67,7 @@ func (t *Tree) State() State {
 func (n *node) state() NodeState {
 	return NodeState{
 		Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies,
-		Life: n.life, History: n.history.list(), Held: n.kept(), Watch: n.watch,
+		Asked: n.askedUntil, Life: n.life, History: n.history.list(), Held: n.kept(), Watch: n.watch,
 	}
 }
 
@@ -142,6 +143,7 @@ func (t *Tree) goOn(s State) error {
 // adopt gives a node its saved state and enters it into the indexes.
 func (t *Tree) adopt(n *node, ns NodeState) {
 	n.down, n.begun, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Shared, ns.Life, history{ring: ns.History}
+	n.askedUntil = ns.Asked
 	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
 		t.lenders[n] = true
 	}

@@ -31,7 +31,9 @@ func (n *node) order() (string, Order, bool) {
 		return "", Order{}, false
 	}
 	if l.Phase != PhaseStopping {
-		o.Local = n.lent()
+		if o.Local = n.lent(); o.Local != nil {
+			o.Exits = n.spec.Exits
+		}
 	}
 	return l.Node, o, true
 }

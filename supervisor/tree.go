@@ -70,6 +70,8 @@ type node struct {
 	// loans and tallies are what nodes may have done to it alone; see alone.go.
 	loans   []loan
 	tallies []tally
+	// askedUntil is until when it is not moved again for the asking; 0: it never was.
+	askedUntil time.Duration
 	// unsettled and ending count workers at or below this node that are not
 	// where they should stay, and whose life has yet to end.
 	unsettled, ending int
@@ -135,6 +137,8 @@ type life struct {
 	Crashes int `json:"crashes,omitempty"`
 	// Alone counts the restarts of this life by its node alone, as far as it told.
 	Alone int `json:"alone,omitempty"`
+	// Asked: it has asked to be moved.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // phaseRemoved ends a life whose child left the spec.

@@ -46,7 +46,7 @@ func (s *sim) children() (why string) {
 				if c.Supervisor {
 					continue
 				}
-				if w := wrong(t, c, running[c.Path]); w != "" && why == "" {
+				if w := s.wrong(t, c, running[c.Path]); w != "" && why == "" {
 					why = w
 				}
 				delete(running, c.Path)
@@ -62,7 +62,7 @@ func (s *sim) children() (why string) {
 }
 
 // wrong says what is wrong with a worker at rest.
-func wrong(t *supervisor.Tree, c supervisor.Status, lives []string) string {
+func (s *sim) wrong(t *supervisor.Tree, c supervisor.Status, lives []string) string {
 	switch c.Phase {
 	case supervisor.PhaseRunning:
 		if want := fmt.Sprintf("%s %v up=true", c.Node, c.Epoch); len(lives) != 1 || lives[0] != want {
@@ -72,7 +72,7 @@ func wrong(t *supervisor.Tree, c supervisor.Status, lives []string) string {
 		if len(lives) > 0 {
 			return fmt.Sprintf("%s is %s but runs as %q", c.Path, c.Phase, lives)
 		}
-		if c.Phase != supervisor.PhaseStopped && mustRun(t, c.Path) {
+		if c.Phase != supervisor.PhaseStopped && mustRun(t, c.Path) && !s.endedForGood(t, c) {
 			return fmt.Sprintf("%s is permanent, its supervisors run, but it is %s", c.Path, c.Phase)
 		}
 	default:
@@ -155,6 +155,7 @@ func (s *sim) promised() {
 			}
 		}
 	})
+	s.heeded()
 	if lives := s.procs.Repeats(); len(lives) > 0 {
 		s.failf("P1: an epoch was begun twice: %v", &lives[0])
 	}
@@ -182,7 +183,7 @@ func plain(spec supervisor.Spec) (out []string) {
 		if c.MaxRestarts != nil {
 			limit = *c.MaxRestarts
 		}
-		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances))
+		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists()))
 	})
 	return out
 }

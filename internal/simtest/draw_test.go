@@ -35,6 +35,7 @@ func draw(seed uint64) Plan {
 		p.malign(r)
 	}
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
+	p.verdicts()
 	return p
 }
 

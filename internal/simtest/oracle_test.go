@@ -173,7 +173,7 @@ func renews(d *supervisor.Decision) bool {
 	}
 	switch d.Cause.Kind {
 	case supervisor.CauseCrash, supervisor.CauseExit, supervisor.CausePlacement, supervisor.CauseConfirmed,
-		supervisor.CauseOrdered, supervisor.CauseAutonomy:
+		supervisor.CauseOrdered, supervisor.CauseAutonomy, supervisor.CauseWord:
 		return false
 	case supervisor.CauseNodeLost, supervisor.CauseDrain: // only what a group took along
 		return strings.Contains(d.Sentence, "restarts because of")

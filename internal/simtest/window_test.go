@@ -41,7 +41,7 @@ func (w *window) take(d *supervisor.Decision) error {
 	switch {
 	case charged && (d.After.Used != d.Before.Used+1 || d.After.Used > d.After.Max):
 		return fmt.Errorf("charged from %v to %v", d.Before, d.After)
-	case !charged && d.Before.Used+d.Before.Held < d.Before.Max:
+	case !charged && d.Cause.Kind != supervisor.CauseFatal && d.Before.Used+d.Before.Held < d.Before.Max:
 		return fmt.Errorf("escalated at %v", d.Before)
 	case charged:
 		w.charges = append(w.charges, d.Time)

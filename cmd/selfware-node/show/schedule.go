@@ -35,6 +35,36 @@ func schedule(w io.Writer, one simulate.Schedule, s Style) {
 	}
 	t.print(w, "  ")
 	fmt.Fprintf(w, "  => %s\n", one.End)
+	for _, l := range one.Exits.Lists() {
+		if len(l.Exits) > 0 {
+			fmt.Fprintf(w, "  %s %s\n", exits(l.Exits), outcomes[l.Verdict])
+		}
+	}
+}
+
+// outcomes are what exit rules say.
+var outcomes = map[supervisor.Verdict]string{
+	supervisor.VerdictFinish:   "is an end as it should be: the child is finished, uncharged (finish_on)",
+	supervisor.VerdictFail:     "is for good: the child has failed and stays down, uncharged (never_restart_on)",
+	supervisor.VerdictMove:     "is charged like a crash, and moves the child to another node at once (move_on)",
+	supervisor.VerdictEscalate: "is fatal: its supervisor gives up at once (escalate_on)",
+}
+
+// exits lists codes and signals: "exit code 0, 3 or SIGTERM".
+func exits(list []supervisor.Exit) string {
+	var words []string
+	for i, x := range list {
+		word := string(x)
+		if !strings.HasPrefix(word, "SIG") && (i == 0 || strings.HasPrefix(string(list[i-1]), "SIG")) {
+			word = "exit code " + word
+		}
+		words = append(words, word)
+	}
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // allowance is the policy of a child in words.

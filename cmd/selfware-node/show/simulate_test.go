@@ -114,3 +114,27 @@ func TestReplayShown(t *testing.T) {
 	}, Departures: []replay.Departure{{Path: "shop/api", Index: 7}}}, Style{})
 	compareGolden(t, "replay", b.String())
 }
+
+// TestScheduleShowsExitRules: what other ends than plain crashes mean stands below.
+func TestScheduleShowsExitRules(t *testing.T) {
+	tree, err := spec.Parse("tree.yaml", []byte("name: shop\nchildren: [{id: api, run: api, finish_on: [0, 3, TERM], never_restart_on: 2, move_on: [ABRT, 75], escalate_on: SEGV}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := simulate.Explain(tree, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	Schedules(&b, all, Style{})
+	for _, want := range []string{
+		"  exit code 0, 3 or SIGTERM is an end as it should be: the child is finished, uncharged (finish_on)\n",
+		"  exit code 2 is for good: the child has failed and stays down, uncharged (never_restart_on)\n",
+		"  SIGABRT or exit code 75 is charged like a crash, and moves the child to another node at once (move_on)\n",
+		"  SIGSEGV is fatal: its supervisor gives up at once (escalate_on)\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &b)
+		}
+	}
+}

@@ -57,6 +57,8 @@ var bugs = []bug{
 	{name: "start-before-fence", promise: "P13", what: "exclusive lives move while their node's lease may hold", pkg: "supervisor", test: "TestScripts"},
 	{name: "loan-forgotten", promise: "P3", what: "what a lost node was lent is spent again elsewhere", pkg: "supervisor", test: "TestScripts"},
 	{name: "reset-frees-loans", promise: "P3", what: "a reset frees what nodes that are cut off may be using", pkg: "supervisor", test: "TestScripts"},
+	{name: "word-unheard", promise: "P3", what: "what a child says of its end, and its exit rules, count for nothing", pkg: "supervisor", test: "TestRuling"},
+	{name: "asks-without-end", promise: "P15", what: "a child is moved whenever it asks", pkg: "supervisor", test: "TestScripts"},
 	{name: "exclusive-restarts-alone", promise: "P13", what: "nodes are lent restarts of exclusive children", pkg: "supervisor", test: "TestExclusiveIsLentNothing"},
 	{name: "update-parallel-ignored", promise: "P5", what: "all changed children have their turn at once", pkg: "supervisor", test: "TestRolloutReference"},
 	{name: "update-without-min-ready", promise: "P5", what: "a turn is over as soon as the child is up", pkg: "supervisor", test: "TestRolloutReference"},
@@ -110,6 +112,7 @@ var bugs = []bug{
 	{name: "outdated-orders-obeyed", promise: "P12", what: "orders older than those seen are obeyed", pkg: "agent", test: "TestStaleAndRepeatedDownsAreIgnored"},
 	{name: "adopt-forgets", promise: "P13", what: "a new agent does not know the lives it found", pkg: "agent", test: "TestAdoption"},
 	{name: "events-lost-with-session", promise: "P5", what: "events not acknowledged are not sent again", pkg: "agent", test: "TestUnacknowledgedEventsComeAgain"},
+	{name: "alone-deaf", promise: "P3", what: "a node alone restarts what is finished, or failed for good", pkg: "agent", test: "TestPlanAlone"},
 	{name: "alone-without-budget", promise: "P3", what: "a node alone restarts beyond what it was lent", pkg: "agent", test: "TestPlanAlone"},
 
 	{name: "keeper-ignores-deadline", promise: "P13", what: "the keeper does not kill at the deadline", pkg: "runner", test: "TestExclusiveWithoutAgent"},

@@ -118,8 +118,12 @@ func (t *Table) Attach() {
 		t.heirs = append(t.heirs, link.Life{Ref: ref, PID: e.PID, Up: !e.BeforeUp})
 	}
 	for _, key := range slices.Sorted(maps.Keys(t.lives)) {
-		if p := t.lives[key]; p.killing != nil {
+		p := t.lives[key]
+		if p.killing != nil {
 			t.killAfter(key, p, p.grace-time.Since(p.stopAt))
+		}
+		if p.asked && !p.stopping { // told or not
+			t.emit(key, p, agent.Event{Kind: runner.Asked, Word: p.word})
 		}
 	}
 	t.world.count(func(c *Counts) { c.Adopted += len(t.lives); c.Retold += len(t.kept) })

@@ -56,6 +56,8 @@ type process struct {
 	running  bool // executes
 	up       bool
 	stopping bool
+	word     string // what it said last
+	asked    bool   // it asked to be moved
 	timers   []*time.Timer
 	stopAt   time.Time   // when it was asked to stop
 	killing  *time.Timer // the end of its grace, which its agent waits for
@@ -218,7 +220,15 @@ func (t *Table) execute(key string, p *process) {
 	t.world.executed(p.log)
 	t.emit(key, p, agent.Event{Kind: runner.Spawned})
 	if s.Exit {
-		t.after(key, p, s.ExitAfter, func() { t.exit(key, p, s.Code, s.Signal) })
+		t.after(key, p, s.ExitAfter, func() {
+			if s.Word != "" {
+				p.word = s.Word
+			}
+			t.exit(key, p, s.Code, s.Signal)
+		})
+	}
+	if s.Asks > 0 {
+		t.after(key, p, s.Asks, func() { t.ask(key, p) })
 	}
 	if !s.Exit || s.ExitAfter > s.UpAfter {
 		t.after(key, p, s.UpAfter, func() { t.confirm(key, p) })
@@ -233,19 +243,28 @@ func (t *Table) confirm(key string, p *process) {
 	}
 }
 
+// ask is a child that asks to be moved.
+func (t *Table) ask(key string, p *process) {
+	if !p.stopping {
+		p.word, p.asked = string(supervisor.VerdictMove), true
+		t.emit(key, p, agent.Event{Kind: runner.Asked, Word: p.word})
+	}
+}
+
 func (t *Table) fail(key string, p *process, why string, fenced bool) {
 	t.remove(key, p, why)
 	t.emit(key, p, agent.Event{Kind: runner.Failed, Err: why, Requested: p.stopping, BeforeUp: true, Fenced: fenced})
 }
 
 func (t *Table) exit(key string, p *process, code int, signal string) {
-	how := fmt.Sprintf("exit code %d", code)
+	how, exit := fmt.Sprintf("exit code %d", code), fmt.Sprint(code)
 	if signal != "" {
-		code, how = -1, signal
+		code, how, exit = -1, signal, signal
 	}
+	t.world.exited(p.log, exit, p.word)
 	t.remove(key, p, how)
 	t.emit(key, p, agent.Event{
-		Kind: runner.Exited, Code: code, Signal: signal, Requested: p.stopping, BeforeUp: !p.up,
+		Kind: runner.Exited, Code: code, Signal: signal, Requested: p.stopping, BeforeUp: !p.up, Word: p.word,
 	})
 }
 

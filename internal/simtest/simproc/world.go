@@ -29,6 +29,10 @@ type Script struct {
 	ExitAfter time.Duration
 	Code      int
 	Signal    string
+	// Word is what those that Exit say just before (X_SELFWARE=).
+	Word string
+	// Asks has each life ask to be moved, so long after it executes; 0: none does.
+	Asks time.Duration
 	// StopTime is the time from the stop signal to the end; beyond the
 	// program's grace it is killed. Hang never ends by the stop signal.
 	StopTime time.Duration
@@ -56,6 +60,8 @@ type Life struct {
 	Why       string    // it was asked to
 	End       time.Time // zero: it runs
 	How       string    // how it ended
+	Exit      string    // its exit code, or the signal that ended it; empty: neither
+	Word      string    // what it said last
 	// Forgotten: the keeper that knew how it ended, or ended it with itself, is dead, and
 	// no agent had settled it.
 	Forgotten bool
@@ -243,4 +249,11 @@ func (w *World) ended(l *Life, how string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.End, l.How = time.Now(), how
+}
+
+// exited notes how a process ends, and what it said.
+func (w *World) exited(l *Life, exit, word string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.Exit, l.Word = exit, word
 }
