@@ -1,0 +1,166 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/selfware/selfware/supervisor"
+)
+
+// due is what a failure must lead to, by OTP's rules over a naive list of all charges.
+type due struct {
+	// escalates are the children whose budget is spent, from the failed one upwards.
+	escalates []string
+	// restarts is the child that is restarted with its group; -1 if none is. downs is the
+	// supervisor that ends with all below it; -1 if none does.
+	restarts, downs int
+	// account is whose window is charged.
+	charged int
+}
+
+// expect says what the report of an end must lead to; nil if it is not that of a failure.
+func (w *world) expect(in supervisor.Input) *due {
+	ev, ok := in.(supervisor.ChildEvent)
+	if last, gone := in.(supervisor.LastWord); gone {
+		ev, ok = supervisor.ChildEvent(last), true
+	}
+	if !ok || ev.Type != supervisor.EventExited && ev.Type != supervisor.EventCrashed {
+		return nil
+	}
+	k := w.by[ev.Path]
+	n := w.node(k)
+	if n == nil || n.Life.Epoch != ev.Epoch || !held(n) || n.Life.Phase == supervisor.PhaseStopping {
+		return nil
+	}
+	d := &due{restarts: -1, downs: -1, charged: -1}
+	switch x := &w.family()[k]; {
+	case ev.Fatal:
+		d.escalates = append(d.escalates, x.path)
+		w.above(d, k)
+	case x.restart == supervisor.Temporary, x.restart == supervisor.Transient && ev.Reason == supervisor.ExitNormal:
+	default:
+		w.fails(d, k)
+	}
+	return d
+}
+
+// fails: a child of a supervisor is over and should not be.
+func (w *world) fails(d *due, k int) {
+	x := &w.family()[k]
+	charges := w.own[k]
+	if w.family()[x.parent].shares() {
+		charges = w.shared[x.parent]
+	}
+	used := len(w.recent(charges))
+	if n := w.node(k); n != nil {
+		for _, l := range n.Loans {
+			if l.Until == 0 || l.Until >= w.now {
+				used += l.Share
+			}
+		}
+	}
+	if used+1 > x.max {
+		d.escalates = append(d.escalates, x.path)
+		w.above(d, k)
+		return
+	}
+	d.restarts, d.charged = k, k
+}
+
+// above: k's supervisor gives up.
+func (w *world) above(d *due, k int) {
+	s := w.family()[k].parent
+	if s == 0 || w.family()[s].restart != supervisor.Permanent {
+		d.downs = s
+		return
+	}
+	w.fails(d, s)
+}
+
+// follow keeps what an operator stopped, and the naive list of charges.
+func (w *world) follow(e *event) {
+	if e.due != nil && e.due.charged >= 0 {
+		k := e.due.charged
+		if p := w.family()[k].parent; w.family()[p].shares() {
+			w.shared[p] = append(slices.Clip(w.recent(w.shared[p])), w.now)
+		} else {
+			w.own[k] = append(slices.Clip(w.recent(w.own[k])), w.now)
+		}
+	}
+	w.forget(e)
+	switch in := e.in.(type) {
+	case supervisor.Stop:
+		w.mark(w.by[in.Path], true)
+	case supervisor.Delete:
+		w.mark(0, true)
+	case supervisor.Start:
+		if in.By != supervisor.RetryBy {
+			w.mark(w.by[in.Path], false)
+		}
+	case supervisor.Restart:
+		k := w.by[in.Path]
+		if w.family()[k].worker || w.downIn(e.before, e.variant, k) {
+			w.mark(k, false)
+		}
+	case supervisor.Edit:
+		for k := range w.stopped {
+			w.stopped[k] = w.stopped[k] && k < len(w.family()) && w.family()[k].in
+		}
+	}
+}
+
+// mark notes what an operator stopped, or started, at and below k.
+func (w *world) mark(k int, stopped bool) {
+	w.below(k, func(x int) {
+		if w.family()[x].worker {
+			w.stopped[x] = stopped
+		}
+	})
+}
+
+// below calls f with k and all below it.
+func (w *world) below(k int, f func(x int)) {
+	f(k)
+	for _, c := range w.family()[k].children {
+		w.below(c, f)
+	}
+}
+
+// forget empties windows: a supervisor that begins anew has new ones for its children,
+// and one that an operator starts again after it had ended is as new itself.
+func (w *world) forget(e *event) {
+	_, start := e.in.(supervisor.Start)
+	_, restart := e.in.(supervisor.Restart)
+	for k := range w.family() {
+		x := &w.family()[k]
+		if !x.in || x.worker {
+			continue
+		}
+		begun := w.st.Begun
+		if n := w.node(k); n != nil {
+			begun = n.Begun
+		}
+		if begun == e.at.Epoch() {
+			w.shared[k] = nil
+			for _, c := range x.children {
+				w.own[c], w.shared[c] = nil, nil
+			}
+		}
+		if (start || restart) && w.downIn(e.before, e.variant, k) && !w.downIn(&w.st, w.variant, k) {
+			w.below(k, func(c int) { w.own[c], w.shared[c] = nil, nil })
+		}
+	}
+	for k := range w.family() {
+		if w.node(k) == nil && k > 0 {
+			w.own[k], w.shared[k] = nil, nil // it left the tree
+		}
+	}
+}
+
+// downIn tells whether a supervisor does not run.
+func (w *world) downIn(st *supervisor.State, variant, k int) bool {
+	if k == 0 {
+		return st.Down != ""
+	}
+	n := w.nodeOf(st, variant, k)
+	return n != nil && n.Down != ""
+}
