@@ -40,6 +40,11 @@ BUGS = $(GO) run ./internal/bug/hunt -seed $(SEED)
 TRACES ?= 1000000
 OTP = $(GO) run ./internal/otp
 
+# Every state of small trees and their nodes. DEEP=1 has the larger scopes, for hours; ONLY
+# names some by a part of their names.
+ONLY ?=
+EXPLORE = $(GO) run ./internal/explore
+
 # The simulation prints its figures, so it runs by itself.
 REST = $$($(GO) list ./... | grep -v '/internal/e2e$$' | grep -v '/internal/lint$$' | grep -v '/internal/simtest$$' | grep -v '/jepsen-lite$$')
 
@@ -49,7 +54,7 @@ HOURS ?= 8
 SEEDS ?=
 ROW ?=
 
-.PHONY: otp replay build demo test test-deps test-short lint race bench bench-library bugs jepsen soak clean
+.PHONY: explore otp replay build demo test test-deps test-short lint race bench bench-library bugs jepsen soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/selfware-node
@@ -68,6 +73,7 @@ test: test-deps
 	group 'race detector' $(GO) test -short -race -timeout 10m $(RACE_PACKAGES); \
 	group 'all packages' $(GO) test -timeout 20m $(REST); \
 	group 'OTP' $(OTP) -traces 1000000; \
+	group 'exploration' $(EXPLORE) -quiet; \
 	group 'simulation' scripts/test-simulation.sh; \
 	if [ -d $(E2E) ]; then group 'three processes, docker-compose' $(GO) test -timeout 20m -count=1 $(E2E); fi; \
 	group 'seeded bugs, three at random' $(BUGS) -n 3; \
@@ -117,11 +123,16 @@ bugs:
 otp: test-deps
 	$(OTP) -traces $(TRACES) -seed $(SEED)
 
-# Many seeds of the simulation, the large scopes of the lease's model, all seeded
-# bugs, and every fault on real nodes, for as long as they take.
+# The last line sums up. A violation is printed as a script for supervisor/testdata.
+explore:
+	$(EXPLORE) $(if $(DEEP),-deep) $(ONLY)
+
+# Many seeds of the simulation, the large scopes of the lease's model and of the core's
+# exploration, all seeded bugs, and every fault on real nodes, for as long as they take.
 soak: build $(JEPSEN)
 	$(if $(SEEDS),SELFWARE_SEEDS=$(SEEDS),SELFWARE_HOURS=$(HOURS)) $(GO) test -count=1 -timeout 0 -v -run '^Test$(if $(SEEDS),Sim,Soak)$$' ./internal/simtest
 	SELFWARE_MODEL=1 $(GO) test -count=1 -timeout 0 -v ./internal/leasemodel
+	$(EXPLORE) -deep
 	$(BUGS)
 	$(JEPSEN) matrix --workload $(MATRIX) --time 40s --profile $(PROFILE) --binary $(BIN) --dir $(DIR)-matrix
 

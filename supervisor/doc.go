@@ -248,7 +248,8 @@
 //
 // testdata holds the specification as scripts. Properties run random trees and
 // inputs against a naive reference and compare every restored copy. Package internal/otp
-// compares with OTP's supervisor.erl itself; docs/otp.md lists where we differ. Random
+// compares with OTP's supervisor.erl itself; docs/otp.md lists where we differ. Package
+// internal/explore visits every state of small trees and their nodes. Random
 // trees of components with random manners run in bubbles of testing/synctest, beside a
 // second tree that says what was ordered; docs/library.md compares with suture.
 package supervisor

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -334,6 +335,8 @@ func (k *keyer) value(v reflect.Value) {
 		for i := range v.NumField() {
 			k.value(v.Field(i))
 		}
+	case reflect.Map:
+		k.text(fmt.Sprint(v.Interface())) // in the order of its keys
 	default:
 		panic("explore: cannot tell states apart by a " + v.Type().String())
 	}

@@ -13,8 +13,9 @@ func main() {
 	deep := flag.Bool("deep", false, "the larger scopes, too")
 	list := flag.Bool("list", false, "list the scopes and explore none")
 	limit := flag.Int("limit", 0, "states to visit in each scope at most; 0: as the scope says")
+	quiet := flag.Bool("quiet", false, "tell of violations and the sum only")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: explore [-deep] [-list] [-limit N] [part of a scope's name]...")
+		fmt.Fprintln(os.Stderr, "usage: explore [-deep] [-list] [-quiet] [-limit N] [part of a scope's name]...")
 	}
 	flag.Parse()
 	chosen := scopes(*deep, flag.Args())
@@ -31,7 +32,9 @@ func main() {
 	var sum report
 	violations := 0
 	explore(chosen, *limit, func(r report) {
-		fmt.Println(r.String())
+		if !*quiet || r.broken != nil {
+			fmt.Println(r.String())
+		}
 		if sum.states, sum.steps = sum.states+r.states, sum.steps+r.steps; r.broken == nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -120,11 +121,29 @@ func copied(s supervisor.State) supervisor.State {
 		for i := range nodes {
 			n := &nodes[i]
 			n.Window, n.Shared, n.Loans, n.Tallies = slices.Clone(n.Window), slices.Clone(n.Shared), slices.Clone(n.Loans), slices.Clone(n.Tallies)
+			apart(reflect.ValueOf(n).Elem(), nodeRest)
 		}
 		return nodes
 	}
 	s.Nodes, s.Leaving, s.Shared = part(s.Nodes), part(s.Leaving), slices.Clone(s.Shared)
+	apart(reflect.ValueOf(&s).Elem(), stateRest)
 	return s
+}
+
+// apart copies what fields that are not known here point to.
+func apart(v reflect.Value, fields []int) {
+	for _, i := range fields {
+		switch f := v.Field(i); {
+		case f.Kind() == reflect.Pointer && !f.IsNil():
+			c := reflect.New(f.Type().Elem())
+			c.Elem().Set(f.Elem())
+			f.Set(c)
+		case f.Kind() == reflect.Slice && !f.IsNil():
+			c := reflect.MakeSlice(f.Type(), f.Len(), f.Len())
+			reflect.Copy(c, f)
+			f.Set(c)
+		}
+	}
 }
 
 // clone gives a world that goes its own way. The tree is w's until it changes.

@@ -55,6 +55,7 @@ var layers = map[string][]string{
 	"internal/bug":               {},
 	"internal/bug/*":             {},
 	"internal/otp":               {"supervisor"},
+	"internal/explore":           {"supervisor"},
 	"internal/leasemodel":        {},
 	"internal/keepertest":        {"keeper", "keeper/wire"},
 	"internal/lint":              {},

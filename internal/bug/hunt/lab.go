@@ -20,6 +20,8 @@ type result struct {
 	took   time.Duration
 	err    error // the checker says nothing: it fails without the bug too, or cannot run
 	output string
+	// explored says whether the exploration found it, and when; empty: it was not asked.
+	explored string
 	// simulated is what the simulation says; empty: it noticed nothing, or was not asked.
 	simulated string
 }
@@ -59,6 +61,9 @@ func (l *lab) huntAll(chosen []bug) []result {
 			fmt.Printf("%-34s ESCAPED  %s %s\n%s\n", b.name, b.pkg, b.test, tail(r.output))
 		default:
 			fmt.Printf("%-34s caught   in %5.1f s by %s of %s\n", b.name, r.took.Seconds(), b.test, b.pkg)
+			if r.explored != "" {
+				fmt.Printf("%-34s explored: %s\n", b.name, r.explored)
+			}
 		}
 	}
 	return results
@@ -87,7 +92,28 @@ func (l *lab) hunt(b bug) result {
 	out, took, err := l.run(b, b.name, b.limit())
 	r.output, r.took = out, took
 	r.caught = err != nil && b.blamed(out)
+	if r.caught && b.explored {
+		l.explore(&r)
+	}
 	return r
+}
+
+// explore has the core explored with the bug, which counts as caught only if that finds
+// it. Without a bug "make test" explores the same.
+func (l *lab) explore(r *result) {
+	whole := r.bug.exploration()
+	if r.err = l.build(whole.pkg); r.err != nil {
+		return
+	}
+	out, took, err := l.run(whole, r.bug.name, whole.limit())
+	if r.caught = err != nil && whole.blamed(out); !r.caught {
+		r.output = out
+		return
+	}
+	r.explored = fmt.Sprintf("%.1f", took.Seconds())
+	if m := broken.FindStringSubmatch(out); m != nil {
+		r.explored = m[1] + " in " + r.explored + " s"
+	}
 }
 
 // broken finds the promise that the simulation says is broken.

@@ -37,7 +37,11 @@ func table(results []result) string {
 		if !r.caught || r.err != nil {
 			took = "**not caught**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | `%s` of `%s` | %s | %s |\n", r.bug.name, r.bug.what, r.bug.promise, r.bug.test, r.bug.pkg, took, r.simulated)
+		by := fmt.Sprintf("`%s` of `%s`", r.bug.test, r.bug.pkg)
+		if r.explored != "" {
+			by += "; exploration: " + r.explored
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.bug.name, r.bug.what, r.bug.promise, by, took, r.simulated)
 	}
 	b.WriteString("\n")
 	return b.String()
