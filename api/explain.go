@@ -134,7 +134,7 @@ func (s *Server) explain(ctx context.Context, in *explainInput) (*answer[Explana
 			if in.Path != "" {
 				under = in.Path
 			}
-			e, err := Explain(all.Profile, p.v.Tree(name).Spec(), under)
+			e, err := Explain(all.Profile, p.v.Tree(name).Shape(), under)
 			if err != nil {
 				return all, err
 			}

@@ -104,6 +104,7 @@ func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error)
 	if err != nil {
 		return nil, err
 	}
+	notes := s.scaledNotes(&next)
 	changes := spec.Diff(old, &next)
 	if changes == nil {
 		changes = []spec.Change{}
@@ -112,7 +113,7 @@ func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error)
 	if old != nil {
 		tag = fsm.Tag(*old)
 	}
-	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Tag: tag, Changes: changes}}, nil
+	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Tag: tag, Changes: changes, Notes: notes}}, nil
 }
 
 // PathInput is the input of a read about one path.

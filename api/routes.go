@@ -69,6 +69,7 @@ func (s *Server) routes() {
 	s.treeRoutes()
 	s.verbRoutes()
 	s.rolloutRoutes()
+	s.poolRoutes()
 	s.nodeRoutes()
 	s.eventRoutes()
 	s.logRoutes()
@@ -112,6 +113,10 @@ func (s *Server) verbRoutes() {
 		add(s, write, op(http.MethodPost, verb, "/v1/"+verb, "children", summary),
 			func(ctx context.Context, in *verbInput) (*answer[Done], error) { return s.verb(ctx, verb, in) })
 	}
+}
+
+func (s *Server) poolRoutes() {
+	add(s, write, op(http.MethodPost, "scale", "/v1/scale", "children", "Change the number of instances of a pool"), s.scale)
 }
 
 func (s *Server) nodeRoutes() {

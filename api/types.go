@@ -145,6 +145,8 @@ type Plan struct {
 	// the file changes just what the plan shows.
 	Tag     string        `json:"tag"`
 	Changes []spec.Change `json:"changes"`
+	// Notes say what becomes of pools that were scaled.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Done answers a write.

@@ -147,8 +147,8 @@ func (p *picture) tree(t *supervisor.Tree, all bool) TreeStatus {
 	st := TreeStatus{Name: t.Name(), Status: string(t.Status()), Children: []ChildStatus{}, Rollout: p.rollout(t)}
 	strategies := map[string]string{}
 	if all {
-		spec := t.Spec()
-		strategiesOf(spec.Name, spec.Expand().Children, strategies)
+		spec := t.Shape()
+		strategiesOf(spec.Name, spec.Children, strategies)
 	}
 	for _, c := range t.Children() {
 		if c.Supervisor && !all {
@@ -246,12 +246,12 @@ func (p *picture) epoch(path string) (Epoch, error) {
 }
 
 func (p *picture) strategy(t *supervisor.Tree, path string) string {
-	spec := t.Spec()
+	spec := t.Shape()
 	if path == spec.Name {
 		return string(spec.Strategy)
 	}
 	found := map[string]string{}
-	strategiesOf(spec.Name, spec.Expand().Children, found)
+	strategiesOf(spec.Name, spec.Children, found)
 	return found[path]
 }
 

@@ -31,6 +31,7 @@ const (
 	TypeNodeFenced
 	TypeChecksum
 	TypeReturned
+	TypeScale
 	typeEnd
 )
 
@@ -55,6 +56,8 @@ type Command struct {
 	// If, of apply and delete, is the Tag that the tree must have, or TagNone.
 	// Empty: any.
 	If string `cbor:"20,keyasint,omitempty"`
+
+	Scale *Scale `cbor:"21,keyasint,omitempty"`
 }
 
 // Init is the first command of a cluster.
@@ -92,6 +95,12 @@ type Verb struct {
 	Path string `cbor:"2,keyasint"`
 	To   string `cbor:"3,keyasint,omitempty"` // node name or id
 	Why  string `cbor:"4,keyasint,omitempty"` // of reset, for the record
+}
+
+// Scale is the size that a pool gets.
+type Scale struct {
+	Path string `cbor:"1,keyasint"`
+	Size int    `cbor:"2,keyasint,omitempty"`
 }
 
 // Entry is what one raft log entry holds.
@@ -182,6 +191,8 @@ func (c *Command) known() error {
 		ok = c.Tree != nil
 	case TypeVerb:
 		ok = c.Verb != nil
+	case TypeScale:
+		ok = c.Scale != nil
 	case TypeEvents, TypeAssign, TypeDeleteTree, TypeChecksum:
 	default:
 		return fmt.Errorf("cannot apply a command of unknown type %d; run a newer selfware-node", c.Type)

@@ -172,6 +172,8 @@ func (s *state) do(c *Command) Result {
 		return s.deleteTree(c)
 	case TypeVerb:
 		return s.verb(c.Verb, c.By)
+	case TypeScale:
+		return s.scale(c.Scale, c.By)
 	case TypeReturned:
 		return s.returned(c.Node)
 	case TypeChecksum:

@@ -113,7 +113,13 @@ func (w *walk) command(rt *rapid.T) Command {
 		return applyTree(drawTree(rt, rapid.SampledFrom(treeNames).Draw(rt, "tree")))
 	case 8:
 		return deleteTree(anyTree.Draw(rt, "tree"))
-	case 9, 10:
+	case 9:
+		return w.drawVerb(rt)
+	case 10:
+		if rapid.Bool().Draw(rt, "scale") {
+			path := rapid.SampledFrom([]string{"t/p", "u/p", "t/a", "nobody/p"}).Draw(rt, "pool")
+			return scale(path, rapid.IntRange(-1, 5).Draw(rt, "size"))
+		}
 		return w.drawVerb(rt)
 	case 11, 12, 13, 14:
 		return w.drawAssigns(rt)
@@ -274,6 +280,11 @@ func drawTree(rt *rapid.T, name string) supervisor.Spec {
 		if rapid.IntRange(0, 3).Draw(rt, "has") > 0 {
 			s.Children = append(s.Children, drawWorker(rt, name, id))
 		}
+	}
+	if rapid.Bool().Draw(rt, "pool") {
+		p := drawWorker(rt, name, "p")
+		p.Pool = &supervisor.Pool{Size: rapid.IntRange(0, 2).Draw(rt, "size"), Max: 4, RestartPolicy: drawPolicy(rt)}
+		s.Children = append(s.Children, p)
 	}
 	if rapid.Bool().Draw(rt, "nested") {
 		s.Children = append(s.Children, supervisor.ChildSpec{

@@ -74,9 +74,9 @@ func (s *state) applyTree(c *Command) Result {
 // one replaces.
 func (s *state) others(name string) (n int) {
 	for _, t := range s.trees { // order-free: a sum
-		size, leaving := t.Size()
+		_, leaving := t.Size()
 		if n += leaving; t.Name() != name {
-			n += size
+			n += t.Most()
 		}
 	}
 	return n
@@ -113,6 +113,17 @@ const (
 	VerbAdvance = "advance"
 	VerbRollout = "rollout-"
 )
+
+// scale gives a pool another size. The limit of lives was kept when its tree was
+// applied, for which a pool counts as many as it may have.
+func (s *state) scale(in *Scale, by string) Result {
+	t := s.trees[supervisor.TreeName(in.Path)]
+	if t == nil {
+		return Result{Err: fmt.Errorf("%w: %q", ErrUnknownTree, supervisor.TreeName(in.Path))}
+	}
+	ds, err := s.step(t, supervisor.Scale{Path: in.Path, Size: in.Size, By: by})
+	return Result{Err: err, Decisions: ds}
+}
 
 func (s *state) input(v *Verb, by string) (supervisor.Input, error) {
 	switch v.Verb {

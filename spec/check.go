@@ -79,13 +79,17 @@ func (c *checker) register(parent string, children []*draft) {
 func (c *checker) siblings(parent string, policy supervisor.RestartPolicy, children []*draft) {
 	for _, d := range children {
 		c.path = parent + "/" + d.spec.ID
+		budget, whose := policy, parent
+		if d.pool != nil {
+			budget, whose = d.pool.policy, c.path
+		}
 		switch {
 		case d.spec.MaxRestarts == nil:
-		case policy.Scope == supervisor.ScopeSupervisor:
-			c.fail(d.place("max_restarts"), "leave it out, or set scope: child in the restart_policy of "+parent,
-				"max_restarts of one child means nothing: all children of %s share one budget (scope: supervisor)", parent)
+		case budget.Scope == supervisor.ScopeSupervisor:
+			c.fail(d.place("max_restarts"), "leave it out, or set scope: child in the restart_policy of "+whose,
+				"max_restarts of one child means nothing: all children of %s share one budget (scope: supervisor)", whose)
 		default:
-			c.checkWindow(d.place("max_restarts"), policy, *d.spec.MaxRestarts)
+			c.checkWindow(d.place("max_restarts"), budget, *d.spec.MaxRestarts)
 		}
 		c.many(d)
 		c.exits(d)
@@ -111,7 +115,7 @@ func (c *checker) apart(parent string, d *draft, siblings []*draft) {
 			c.fail(n, apartHint(d, siblings, name), "apart_from: %s", fault)
 		case c.paths[path] == d:
 			hint := "leave it out: there is one of it at a time"
-			if d.spec.Many() {
+			if d.many() {
 				hint = "write spread: strict"
 			}
 			c.fail(n, hint, "apart_from: %q is this child itself", short(name))

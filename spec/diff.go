@@ -150,15 +150,18 @@ func (d *differ) siblings(parent string, old, new []*draft, by above) {
 
 func (d *differ) child(path string, old, new *draft, by above) {
 	fields, restarts := changed(childTable.entries, old, new)
-	by = above{by.was || old.spec.Exclusive, by.is || new.spec.Exclusive}
+	if old.many() && new.many() {
+		fields, restarts = changedMany(old, new)
+	}
+	by = above{by.was || old.worker().spec.Exclusive, by.is || new.worker().spec.Exclusive}
 	if by.was != by.is && new.sup == nil {
 		restarts = true // its lives begin under a lease now, or no longer
-		if old.spec.Exclusive == new.spec.Exclusive {
+		if old.worker().spec.Exclusive == new.worker().spec.Exclusive {
 			fields = append(fields, FieldChange{Name: "exclusive (by a supervisor above)", Old: fmt.Sprint(by.was), New: fmt.Sprint(by.is)})
 		}
 	}
 	switch {
-	case (old.sup == nil) != (new.sup == nil), old.spec.Many() != new.spec.Many():
+	case (old.sup == nil) != (new.sup == nil), old.many() != new.many():
 		d.add(path, Changed, Refused, fields)
 		return
 	case len(fields) > 0 && restarts:

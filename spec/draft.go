@@ -14,18 +14,25 @@ type treeDraft struct {
 
 // draft is a child as the file says it: what makes a worker and what makes a
 // supervisor stand side by side until it is known which of them it is. Its
-// spec has neither Program, Supervisor nor Children; sup is nil for a worker.
+// spec has neither Program, Supervisor nor Children; sup is nil for a worker. Of a pool
+// that was read the worker is its template; what is to be written has it in pool alone.
 type draft struct {
 	node     *node
 	spec     supervisor.ChildSpec
 	program  supervisor.Program
 	exits    supervisor.ExitRules
 	sup      *supervisor.SupervisorSpec
+	pool     *poolDraft
 	children []*draft
 }
 
 // place is where to point for a key: at its value, else at the child.
 func (d *draft) place(key string) *node {
+	if d.pool != nil && d.pool.template.node != nil {
+		if p, ok := d.pool.template.node.get(key); ok {
+			return p.value
+		}
+	}
 	if p, ok := d.node.get(key); ok {
 		return p.value
 	}
@@ -43,6 +50,9 @@ func (d *draft) build() supervisor.ChildSpec {
 	}
 	program := d.program
 	c.Program, c.Exits = &program, d.exitRules()
+	if d.pool != nil {
+		c.Pool = &supervisor.Pool{Size: d.pool.size, Max: d.pool.max, RestartPolicy: d.pool.policy}
+	}
 	return c
 }
 
@@ -69,6 +79,13 @@ func draftTree(s supervisor.Spec) *treeDraft {
 func draftChild(c supervisor.ChildSpec) *draft {
 	d := &draft{spec: c}
 	childTable.reset(d)
+	if c.Pool != nil {
+		template := c
+		template.Pool, template.Update = nil, nil
+		d.spec.ID, d.spec.Program, d.spec.Pool, d.spec.Exits = c.ID, nil, nil, nil
+		d.pool = &poolDraft{template: draftChild(template), size: c.Pool.Size, max: c.Pool.Max, policy: c.Pool.RestartPolicy, update: c.Update}
+		return d
+	}
 	d.spec = c
 	d.spec.Program, d.spec.Supervisor, d.spec.Children = nil, nil, nil
 	d.spec.RestartType = cmp.Or(c.RestartType, supervisor.Permanent)

@@ -9,11 +9,11 @@ import (
 // childTable is a child, in the order in which Format writes its keys. Entries
 // that say worker are refused for supervisors; those that say restarts are part
 // of supervisor.Program or supervisor.Placement.
-var childTable = table[draft]{name: "child", doc: "A worker (run) or a supervisor (supervisor and children).", entries: childEntries()}
+var childTable = table[draft]{name: "child", doc: "A worker (run), a supervisor (supervisor and children), or a pool.", entries: childEntries()}
 
 func childEntries() []entry[draft] {
 	var all []entry[draft]
-	for _, group := range [][]entry[draft]{natureEntries(), manyEntries(), lifeEntries(), exitEntries(), processEntries(), placementEntries()} {
+	for _, group := range [][]entry[draft]{natureEntries(), {poolEntry()}, manyEntries(), lifeEntries(), exitEntries(), processEntries(), placementEntries()} {
 		all = append(all, group...)
 	}
 	return append(all, bind(entry[draft]{name: "children", field: "ChildSpec.Children",

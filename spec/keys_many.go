@@ -43,24 +43,28 @@ func apartnessKind() kind[supervisor.Apartness] {
 
 // many checks what a child says of its instances, and counts them.
 func (c *checker) many(d *draft) {
-	if at := d.place("spread"); at != d.node && !d.spec.Many() {
+	if at := d.place("spread"); at != d.node && !d.many() {
 		c.fail(at, "add replicas, or leave it out", "spread keeps the instances of one child apart, and this one has none")
 	}
-	if at := d.place("update"); at != d.node && !d.spec.Many() {
+	if at := d.place("update"); at != d.node && !d.many() {
 		c.fail(at, "add replicas, or give it to the tree or a supervisor above", "update is for the instances of one child, and this one has none")
 	}
 	before := c.total
-	if c.total += 1 + d.spec.Replicas; c.total > supervisor.MaxChildren && before <= supervisor.MaxChildren && d.spec.Many() {
-		c.fail(d.place("replicas"), "", "a tree has at most %d children, instances counted", supervisor.MaxChildren)
+	if c.total += 1 + d.most(); c.total > supervisor.MaxChildren && before <= supervisor.MaxChildren && d.many() {
+		at := d.place("replicas")
+		if d.pool != nil {
+			at = d.place("pool")
+		}
+		c.fail(at, "", "a tree has at most %d children, instances counted", supervisor.MaxChildren)
 	}
 }
 
 // manyEffect is what a change of the number of instances does.
 func manyEffect(old, new *draft) string {
 	switch {
-	case new.spec.Replicas > old.spec.Replicas:
+	case new.count() > old.count():
 		return Grows
-	case new.spec.Replicas < old.spec.Replicas:
+	case new.count() < old.count():
 		return Shrinks
 	}
 	return NoRestart

@@ -102,6 +102,7 @@ func readChild(r *reader, n *node) *draft {
 	} else {
 		childTable.read(r, n, d)
 		checkNature(r, n, d)
+		d.adopt()
 	}
 	d.node = n
 	return d
@@ -113,6 +114,10 @@ func checkNature(r *reader, n *node, d *draft) {
 	run, isWorker := n.get("run")
 	_, isSupervisor := n.get("supervisor")
 	children, hasChildren := n.get("children")
+	if _, isPool := n.get("pool"); isPool {
+		checkPool(r, n)
+		return
+	}
 	switch {
 	case isWorker && isSupervisor:
 		r.fail(run.key, "a supervisor runs its children; make the program one of them", "%s has both run and supervisor", r.in)
@@ -125,6 +130,24 @@ func checkNature(r *reader, n *node, d *draft) {
 			if e, ok := childTable.find(p.key.text); ok && e.worker {
 				r.fail(p.key, "write it at the workers below", "%q is for workers, and %s is a supervisor", e.name, r.in)
 			}
+		}
+	}
+}
+
+// checkPool refuses what stands beside the pool of a child: its template says it.
+func checkPool(r *reader, n *node) {
+	for _, p := range n.pairs {
+		name := p.key.text
+		switch _, known := childTable.find(name); {
+		case !known || name == "id" || name == "pool":
+		case name == "supervisor" || name == "children":
+			r.fail(p.key, "leave it out, or make the pool one of its children", "%s has both pool and %s", r.in, name)
+		case name == "update":
+			r.fail(p.key, "write it in pool", "%q stands beside the pool of %s", name, r.in)
+		case name == "replicas":
+			r.fail(p.key, "write size in pool", "%s has both pool and replicas", r.in)
+		default:
+			r.fail(p.key, "write it in pool.template", "%q stands beside the pool of %s", name, r.in)
 		}
 	}
 }
@@ -151,7 +174,7 @@ type home struct {
 func homes() []home {
 	return []home{
 		{"probe", probeTable.names()}, {"a child", childTable.names()}, {"restart_policy", policyTable.names()}, {"restart_policy.backoff", backoffTable.names()},
-		{"liveness", livenessTable.names()}, {"supervisor", supervisorTable.names()}, {"on_exhausted", retryTable.names()},
+		{"liveness", livenessTable.names()}, {"supervisor", supervisorTable.names()}, {"pool", poolTable.names()}, {"on_exhausted", retryTable.names()},
 		{"the tree", treeTable.names()},
 	}
 }

@@ -34,7 +34,12 @@ func drawChildren(rt *rapid.T, depth int) []supervisor.ChildSpec {
 		}
 		if rapid.IntRange(0, 2).Draw(rt, "many") == 0 {
 			c.ID += "m" // one worker cannot become many
-			c.Replicas = rapid.IntRange(1, 3).Draw(rt, "replicas")
+			n := rapid.IntRange(1, 3).Draw(rt, "instances")
+			if rapid.Bool().Draw(rt, "pool") {
+				c.Pool = &supervisor.Pool{Size: n, Max: 3, RestartPolicy: supervisor.DefaultRestartPolicy()}
+			} else {
+				c.Replicas = n
+			}
 		}
 		children = append(children, c)
 		if depth > 0 && rapid.Bool().Draw(rt, "nested") {
@@ -106,13 +111,15 @@ func workersOf(trees ...supervisor.Spec) map[string]bool {
 	return found
 }
 
-// manyOf are the replicas of a path in two trees.
+// manyOf are the numbers of instances of a path in two trees.
 func manyOf(path string, old, next supervisor.Spec) (many [2]int) {
 	var walk func(i int, parent string, children []supervisor.ChildSpec)
 	walk = func(i int, parent string, children []supervisor.ChildSpec) {
 		for _, c := range children {
 			if parent+"/"+c.ID == path {
-				many[i] = c.Replicas
+				if many[i] = c.Replicas; c.Pool != nil {
+					many[i] = c.Pool.Size
+				}
 			}
 			walk(i, parent+"/"+c.ID, c.Children)
 		}

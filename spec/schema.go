@@ -14,8 +14,9 @@ func Schema() []byte {
 	child := childTable.schema()
 	child["oneOf"] = []any{
 		map[string]any{"required": []any{"run"}, "not": map[string]any{"anyOf": []any{
-			map[string]any{"required": []any{"supervisor"}}, map[string]any{"required": []any{"children"}}}}},
-		map[string]any{"required": []any{"supervisor"}, "not": map[string]any{"anyOf": workerKeys()}},
+			map[string]any{"required": []any{"supervisor"}}, map[string]any{"required": []any{"children"}}, map[string]any{"required": []any{"pool"}}}}},
+		map[string]any{"required": []any{"supervisor"}, "not": map[string]any{"anyOf": append(workerKeys(), map[string]any{"required": []any{"pool"}})}},
+		map[string]any{"required": []any{"pool"}, "not": map[string]any{"anyOf": keysBesidePool()}},
 	}
 	root["$defs"] = map[string]any{"child": child}
 	out, err := json.MarshalIndent(root, "", "  ")
@@ -30,6 +31,17 @@ func workerKeys() []any {
 	var keys []any
 	for _, e := range childTable.entries {
 		if e.worker {
+			keys = append(keys, map[string]any{"required": []any{e.name}})
+		}
+	}
+	return keys
+}
+
+// keysBesidePool are those that stand in its template, if anywhere.
+func keysBesidePool() []any {
+	var keys []any
+	for _, e := range childTable.entries {
+		if e.name != "id" && e.name != "pool" {
 			keys = append(keys, map[string]any{"required": []any{e.name}})
 		}
 	}

@@ -32,6 +32,8 @@ func TestEveryField(t *testing.T) {
 	collect(byKeys, livenessTable)
 	collect(byKeys, limitTable)
 	collect(byKeys, updateTable)
+	collect(byKeys, poolTable)
+	delete(byKeys, "Pool.Template") // it is the child itself
 	// Fields that hold others rather than a value of their own.
 	for _, parts := range []string{"ChildSpec.Placement", "ChildSpec.Program", "ChildSpec.Exits"} {
 		byKeys[parts] = true

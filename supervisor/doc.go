@@ -27,8 +27,9 @@
 //
 // # Instances
 //
-// A child that stands for many (ChildSpec.Replicas) is a supervisor of its instances:
-// Spec.Expand makes the plain tree that is supervised, everything else knows only that.
+// A child that stands for many (ChildSpec.Replicas, Pool) is a supervisor of its
+// instances: Spec.Expand makes the plain tree that is supervised, everything else knows
+// only that. A pool's number is the spec's, or what Scale said since (scale.go).
 // So an instance is a child as any other, to events, operators and edits, and all of
 // them are one child of the supervisor above (instances.go).
 //

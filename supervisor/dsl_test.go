@@ -124,6 +124,8 @@ func (p *parsed) set(key, value string) (err error) {
 		c.MoveAfter, err = strconv.Atoi(value)
 	case "replicas":
 		c.Replicas, err = strconv.Atoi(value)
+	case "pool":
+		c.Pool, err = parsePool(value)
 	case "spread":
 		c.Placement.Instances = Apartness(value)
 	case "run":
@@ -170,6 +172,13 @@ func (c *ChildSpec) rule(list, value string) error {
 		*into = append(*into, x)
 	}
 	return nil
+}
+
+// parsePool reads SIZE:MAX, and :N for N restarts in 60 s instead of 5.
+func parsePool(text string) (*Pool, error) {
+	p := &Pool{RestartPolicy: RestartPolicy{MaxRestarts: 5, MaxSeconds: time.Minute}}
+	_, err := fmt.Sscanf(text+":5", "%d:%d:%d", &p.Size, &p.Max, &p.RestartPolicy.MaxRestarts)
+	return p, err
 }
 
 // parseBackoff reads fixed:BASE and exponential:BASE:MAX.

@@ -13,7 +13,8 @@ import (
 // history; a changed one restarts alone; a new one starts; one that is gone stops
 // and leaves.
 func (t *Tree) onEdit(in Edit) error {
-	if err := t.editable(in.Spec); err != nil {
+	sh := t.shaping(&in.Spec)
+	if err := t.editable(in.Spec, sh); err != nil {
 		return err
 	}
 	base := t.spec
@@ -28,24 +29,33 @@ func (t *Tree) onEdit(in Edit) error {
 // edit carries an Edit out, or the revert of one, for which failed, if not nil, is to
 // begin anew. r is the rollout that follows, if children have to wait for their turn.
 func (t *Tree) edit(spec Spec, failed *node, cause Cause, r *rollout) {
+	sh := t.shaping(&spec)
 	wasFailed := t.failed
-	old := t.byPath
-	e := &edit{t: t, old: old, cause: cause, failed: failed}
-	t.spec, t.failed, t.rollout = spec, false, r
-	t.byPath = make(map[string]*node, len(old))
-	t.root.strategy, t.root.exclusive = spec.Strategy, spec.Exclusive
-	t.root.follow(spec.RestartPolicy)
-	t.byPath[t.root.path] = t.root
-	t.root.children = e.children(t.root, spec.Expand().Children)
-	t.number()
-	e.dismiss()
-	t.recount()
+	t.failed, t.rollout = false, r
+	e := t.reshape(spec, sh, cause, failed)
 	e.begin(wasFailed)
 	e.rollOut(wasFailed)
 }
 
+// reshape makes the tree that of a spec and of what decides on its instances. What is
+// new and what changed is yet to begin.
+func (t *Tree) reshape(spec Spec, sh shaping, cause Cause, failed *node) *edit {
+	old := t.byPath
+	e := &edit{t: t, old: old, cause: cause, failed: failed}
+	t.spec, t.shape, t.scaled = spec, sh.expand(spec).Children, sh.scaled
+	t.byPath = make(map[string]*node, len(old))
+	t.root.strategy, t.root.exclusive = spec.Strategy, spec.Exclusive
+	t.root.follow(spec.RestartPolicy)
+	t.byPath[t.root.path] = t.root
+	t.root.children = e.children(t.root, t.shape)
+	t.number()
+	e.dismiss()
+	t.recount()
+	return e
+}
+
 // editable refuses what Edit cannot do, before anything changes.
-func (t *Tree) editable(s Spec) error {
+func (t *Tree) editable(s Spec, sh shaping) error {
 	switch err := s.Validate(); {
 	case t.deleting:
 		return fmt.Errorf("%w: tree %s is being deleted", ErrRefused, t.spec.Name)
@@ -54,7 +64,7 @@ func (t *Tree) editable(s Spec) error {
 	case s.Name != t.spec.Name:
 		return fmt.Errorf("%w: the tree's name is %s, not %s", ErrRefused, t.spec.Name, s.Name)
 	}
-	return t.sameKinds(s.Name, s.Expand().Children)
+	return t.sameKinds(s.Name, sh.expand(s).Children)
 }
 
 func (t *Tree) sameKinds(parent string, children []ChildSpec) error {
@@ -246,13 +256,16 @@ func (e *edit) renewed(n *node) string {
 	case e.cause.Kind == CauseRevert:
 		return n.path + " goes back to its former spec"
 	}
+	if e.cause.Kind != CauseUpdate {
+		return n.path + " is wanted again: it restarts once it has stopped (" + because(e.cause) + ")"
+	}
 	return n.path + " changed: it restarts with its new spec"
 }
 
 // waits tells whether a changed child waits for its turn. One that has its turn goes
 // on with it, so that no other begins beside it.
 func (e *edit) waits(n *node) bool {
-	return n.watch == nil && !n.stands() && e.t.rollout.governor(n) != nil
+	return n.watch == nil && !n.stands() && e.t.rollout.active() && e.t.rollout.governor(n) != nil
 }
 
 // rollOut begins the rollout of what waits for its turn. Without any it is over.

@@ -21,29 +21,67 @@ const (
 	ApartStrictly Apartness = "strict"
 )
 
+// Pool makes a worker the template of instances whose number is changed while they run
+// (OTP's simple_one_for_one). They have a policy of their own.
+type Pool struct {
+	// Size is how many there are until Scale says otherwise, and again once it changes.
+	Size int `json:"size"`
+	// Max is how many there may be.
+	Max           int           `json:"max"`
+	RestartPolicy RestartPolicy `json:"restart_policy"`
+}
+
+// DefaultPoolMax is how many instances a pool may have unless it says otherwise.
+const DefaultPoolMax = 100
+
 // Many tells whether the child stands for instances.
-func (c *ChildSpec) Many() bool { return c.Replicas > 0 }
+func (c *ChildSpec) Many() bool { return c.Replicas > 0 || c.Pool != nil }
 
 // most is how many instances the child may come to have.
-func (c *ChildSpec) most() int { return c.Replicas }
+func (c *ChildSpec) most() int {
+	if c.Pool != nil {
+		return c.Pool.Max
+	}
+	return c.Replicas
+}
 
-// Expand gives the tree as it is supervised: each child that stands for many is a
-// supervisor of its instances. What has none is shared with the spec.
-func (s Spec) Expand() Spec {
-	s.Children, _ = expand(s.RestartPolicy, s.Children)
+// shaping is what decides on instances besides the spec. The zero value is the spec's
+// own word.
+type shaping struct {
+	scaled map[string]Scaled // by path
+}
+
+// number is how many instances the child at path has.
+func (sh shaping) number(path string, c *ChildSpec) int {
+	if c.Pool == nil {
+		return c.Replicas
+	}
+	if s, ok := sh.scaled[path]; ok {
+		return s.Size
+	}
+	return c.Pool.Size
+}
+
+// Expand gives the tree as it is supervised before anybody scales it: each child that
+// stands for many is a supervisor of its instances. What has none is shared with the
+// spec.
+func (s Spec) Expand() Spec { return shaping{}.expand(s) }
+
+func (sh shaping) expand(s Spec) Spec {
+	s.Children, _ = sh.children(s.Name, s.RestartPolicy, s.Children)
 	return s
 }
 
-// expand gives the children of a supervisor of policy p, and whether they differ from
-// those that it was given.
-func expand(p RestartPolicy, children []ChildSpec) (all []ChildSpec, differs bool) {
+// children gives those of the supervisor at path, of policy p, and whether they differ
+// from those that it was given.
+func (sh shaping) children(path string, p RestartPolicy, children []ChildSpec) (all []ChildSpec, differs bool) {
 	for i := range children {
-		c, changed := children[i], true
+		c, changed, path := children[i], true, path+"/"+children[i].ID
 		switch {
-		case c.Many():
-			c = instances(c, p)
+		case c.Many() && c.Supervisor == nil: // else it was expanded before
+			c = instances(c, p, sh.number(path, &c))
 		case c.Supervisor != nil:
-			c.Children, changed = expand(c.Supervisor.RestartPolicy, c.Children)
+			c.Children, changed = sh.children(path, c.Supervisor.RestartPolicy, c.Children)
 		default:
 			changed = false
 		}
@@ -61,19 +99,23 @@ func expand(p RestartPolicy, children []ChildSpec) (all []ChildSpec, differs boo
 }
 
 // instances makes the supervisor of a child's instances. They have the policy of the
-// child's own supervisor, of which they are one child: whatever becomes of one of them
-// is decided among them, until its budget is spent. Even a transient child's failure
-// is never final for all of them at once, so this supervisor is permanent; a temporary
-// one does not come back with its group, as its instances would not.
-func instances(c ChildSpec, p RestartPolicy) ChildSpec {
+// child's own supervisor, of which they are one child, or of their pool: whatever
+// becomes of one of them is decided among them, until its budget is spent. Even a
+// transient child's failure is never final for all of them at once, so this supervisor
+// is permanent; temporary replicas do not come back with their group, as one such child
+// would not. A pool is a supervisor by its own right, and begins anew with its group.
+func instances(c ChildSpec, p RestartPolicy, number int) ChildSpec {
 	each := c
-	each.Replicas, each.Update = 0, nil
+	each.Replicas, each.Pool, each.Update = 0, nil, nil
 	set := ChildSpec{
-		ID: c.ID, RestartType: Permanent, MaxRestarts: c.MaxRestarts, Exclusive: c.Exclusive, Replicas: c.Replicas,
+		ID: c.ID, RestartType: Permanent, MaxRestarts: c.MaxRestarts, Exclusive: c.Exclusive, Replicas: c.Replicas, Pool: c.Pool,
 		Supervisor: &SupervisorSpec{Strategy: OneForOne, RestartPolicy: p, Update: c.Update},
-		Children:   make([]ChildSpec, c.Replicas),
+		Children:   make([]ChildSpec, number),
 	}
-	if c.RestartType == Temporary {
+	switch {
+	case c.Pool != nil:
+		set.Supervisor.RestartPolicy, set.MaxRestarts = c.Pool.RestartPolicy, nil
+	case c.RestartType == Temporary:
 		set.RestartType = Temporary
 	}
 	for i := range set.Children {
@@ -89,15 +131,23 @@ func validMany(path string, c *ChildSpec) error {
 	case c.Replicas < 0 || c.Replicas > MaxChildren:
 		return fmt.Errorf("cannot use %s: replicas must be 0 to %d", path, MaxChildren)
 	case c.Many() && c.Program == nil:
-		return fmt.Errorf("cannot use %s: only a worker has replicas", path)
+		return fmt.Errorf("cannot use %s: only a worker has instances", path)
+	case c.Replicas > 0 && c.Pool != nil:
+		return fmt.Errorf("cannot use %s: it has both replicas and a pool", path)
 	case a != "" && a != ApartSoftly && a != ApartStrictly:
 		return fmt.Errorf("cannot use %s: unknown spread %q", path, a)
 	case a == ApartStrictly && !c.Many():
 		return fmt.Errorf("cannot use %s: spread is for the instances of one child, and it has none", path)
 	case c.Update != nil && !c.Many():
 		return fmt.Errorf("cannot use %s: update is for a supervisor or for the instances of one child", path)
+	case c.Pool == nil:
+		return validUpdate(path, c.Update)
+	case c.Pool.Max < 1 || c.Pool.Max > MaxChildren:
+		return fmt.Errorf("cannot use %s: max of its pool must be 1 to %d", path, MaxChildren)
+	case c.Pool.Size < 0 || c.Pool.Size > c.Pool.Max:
+		return fmt.Errorf("cannot use %s: size of its pool must be 0 to %d, its max", path, c.Pool.Max)
 	}
-	return validUpdate(path, c.Update)
+	return validSupervisor(path, OneForOne, c.Pool.RestartPolicy, c.Update)
 }
 
 // Kin is the path of the child that the one at path is an instance of; empty if it is of

@@ -24,6 +24,7 @@ const (
 	VerdictUpdate   Verdict = "update"   // a rollout begins, halts, goes on, goes back or is done
 	VerdictReset    Verdict = "reset"    // the restarts charged so far are forgotten
 	VerdictStay     Verdict = "stay"     // it asked to be moved too soon after the last time
+	VerdictScale    Verdict = "scale"    // a pool has another number of instances
 )
 
 // Cause says what led to a decision. Path is the child or node at its root:

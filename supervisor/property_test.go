@@ -162,7 +162,7 @@ func (w *walk) follow(in Input, wasDown map[string]bool) {
 		if wasDown[in.Path] {
 			w.forget(in.Path)
 		}
-	case Edit:
+	case Edit, Scale:
 		for path := range w.stopped {
 			if n := w.tree.byPath[path]; n == nil || n.parent == nil {
 				delete(w.stopped, path)

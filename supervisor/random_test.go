@@ -95,7 +95,15 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 	}
 	if rapid.IntRange(0, 4).Draw(rt, "many") == 0 {
 		c.ID += "m" // an id of its own: one worker cannot turn into many
-		c.Replicas, c.Update = rapid.IntRange(1, 3).Draw(rt, "replicas"), drawUpdate(rt)
+		c.Update = drawUpdate(rt)
+		if rapid.Bool().Draw(rt, "pool") {
+			c.Pool = &Pool{Size: rapid.IntRange(0, 2).Draw(rt, "size"), Max: rapid.IntRange(2, 4).Draw(rt, "max"), RestartPolicy: drawPolicy(rt)}
+		} else {
+			c.Replicas = rapid.IntRange(1, 3).Draw(rt, "replicas")
+		}
+	}
+	if c.Pool != nil && c.Pool.RestartPolicy.shared() {
+		c.MaxRestarts = nil
 	}
 	c.MoveAfter, c.Exits = rapid.IntRange(0, 2).Draw(rt, "move_after"), drawExits(rt)
 	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}
@@ -264,6 +272,16 @@ func (r *rig) drawEdit(rt *rapid.T) Input {
 	return Edit{Spec: spec, By: "ann"}
 }
 
+// drawScale draws a size for a pool, or now and then for what is none.
+func (r *rig) drawScale(rt *rapid.T) Input {
+	in := Scale{Path: r.drawPath(rt), Size: rapid.IntRange(-1, 5).Draw(rt, "size"), By: "ann"}
+	spec := r.tree.Spec()
+	if pools := slices.Sorted(maps.Keys(spec.pools())); len(pools) > 0 {
+		in.Path = rapid.SampledFrom(append(pools, in.Path)).Draw(rt, "pool")
+	}
+	return in
+}
+
 // drawInput draws anything that may happen to a tree.
 func (r *rig) drawInput(rt *rapid.T) Input {
 	switch rapid.IntRange(0, 19).Draw(rt, "input") {
@@ -281,6 +299,8 @@ func (r *rig) drawInput(rt *rapid.T) Input {
 		return r.drawVerb(rt)
 	case 8, 9:
 		return r.drawEdit(rt)
+	case 10:
+		return r.drawScale(rt)
 	}
 	return r.drawEvent(rt)
 }

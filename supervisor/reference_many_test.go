@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,11 +19,17 @@ type manyModel struct {
 	charge map[string][]time.Duration // by account, for ever
 	up     map[string]bool            // runs, or is about to
 	down   map[string]bool            // children that ended for good, instances and all
+	size   map[string]int             // of pools, by path
 	failed bool
 }
 
 func newMany(spec Spec) *manyModel {
-	m := &manyModel{spec: spec}
+	m := &manyModel{spec: spec, size: make(map[string]int)}
+	for _, c := range spec.Children {
+		if c.Pool != nil {
+			m.size["t/"+c.ID] = c.Pool.Size
+		}
+	}
 	m.start()
 	return m
 }
@@ -39,27 +46,27 @@ func (m *manyModel) start() {
 // paths are those of the processes of a child.
 func (m *manyModel) paths(c ChildSpec) []string {
 	path := m.spec.Name + "/" + c.ID
-	if c.Replicas == 0 {
+	if !c.Many() {
 		return []string{path}
 	}
 	var all []string
-	for i := range c.Replicas {
+	for i := range c.Replicas + m.size[path] {
 		all = append(all, path+"/"+strconv.Itoa(i+1))
 	}
 	return all
 }
 
 // spend charges an account and tells whether the budget allowed it.
-func (m *manyModel) spend(account string, shared string, c ChildSpec, now time.Duration) bool {
-	budget := m.spec.RestartPolicy.MaxRestarts
-	if m.spec.RestartPolicy.Scope == ScopeSupervisor {
+func (m *manyModel) spend(account string, shared string, p RestartPolicy, override *int, now time.Duration) bool {
+	budget := p.MaxRestarts
+	if p.Scope == ScopeSupervisor {
 		account = shared
-	} else if c.MaxRestarts != nil {
-		budget = *c.MaxRestarts
+	} else if override != nil {
+		budget = *override
 	}
 	used := 0
 	for _, at := range m.charge[account] {
-		if now-at <= m.spec.RestartPolicy.MaxSeconds {
+		if now-at <= p.MaxSeconds {
 			used++
 		}
 	}
@@ -83,13 +90,18 @@ func (m *manyModel) end(pos int, path string, normal bool, now time.Duration) ma
 		return map[string]Verdict{path: VerdictFail}
 	}
 	verdicts := make(map[string]Verdict)
-	if c.Replicas > 0 {
-		if m.spend(path, child+"/*", c, now) {
+	override := c.MaxRestarts
+	if c.Many() {
+		p := m.spec.RestartPolicy
+		if c.Pool != nil {
+			p, override = c.Pool.RestartPolicy, nil
+		}
+		if m.spend(path, child+"/*", p, c.MaxRestarts, now) {
 			return map[string]Verdict{path: VerdictRestart}
 		}
 		verdicts[path] = VerdictEscalate
 	}
-	if !m.spend(child, root+"/*", c, now) {
+	if !m.spend(child, root+"/*", m.spec.RestartPolicy, override, now) {
 		m.failed = true
 		verdicts[child], verdicts[root] = VerdictEscalate, VerdictFail
 		return verdicts
@@ -118,12 +130,12 @@ func (m *manyModel) again(c ChildSpec, itself bool, verdicts map[string]Verdict)
 		}
 		return
 	}
-	if c.Replicas > 0 {
+	if c.Many() {
 		delete(m.charge, child+"/*")
 	}
 	for _, path := range m.paths(c) {
 		switch {
-		case c.Replicas > 0:
+		case c.Many():
 			delete(m.charge, path)
 			if m.up[path] = true; verdicts[path] != VerdictEscalate {
 				verdicts[path] = VerdictRestart
@@ -148,6 +160,8 @@ func TestInstancesReference(t *testing.T) {
 				w.now += pauses.Draw(rt, "pause")
 			case 1, 2:
 				w.obey(allNodes)
+			case 3:
+				scaleMany(rt, w, model)
 			default:
 				compareMany(rt, w, model)
 			}
@@ -158,14 +172,68 @@ func TestInstancesReference(t *testing.T) {
 func drawMany(rt *rapid.T) Spec {
 	spec := Spec{Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
 	for _, id := range []string{"a", "b", "c"} {
-		c := ChildSpec{ID: id, RestartType: restartTypes.Draw(rt, "type"), Program: &Program{Argv: []string{"v1"}}, Replicas: rapid.IntRange(0, 3).Draw(rt, "replicas")}
-		if !spec.RestartPolicy.shared() && rapid.Bool().Draw(rt, "override") {
+		c := ChildSpec{ID: id, RestartType: restartTypes.Draw(rt, "type"), Program: &Program{Argv: []string{"v1"}}}
+		shared := spec.RestartPolicy.shared()
+		if rapid.IntRange(0, 2).Draw(rt, "pool") == 0 {
+			c.Pool = &Pool{Size: rapid.IntRange(0, 3).Draw(rt, "size"), Max: 3, RestartPolicy: drawPolicy(rt)}
+			shared = c.Pool.RestartPolicy.shared()
+		} else {
+			c.Replicas = rapid.IntRange(0, 3).Draw(rt, "replicas")
+		}
+		if !shared && rapid.Bool().Draw(rt, "override") {
 			n := rapid.IntRange(0, 3).Draw(rt, "max_restarts")
 			c.MaxRestarts = &n
 		}
 		spec.Children = append(spec.Children, c)
 	}
 	return spec
+}
+
+// scaleMany gives a pool another size. One that was going and is wanted again is up, and
+// has spent what it had, for it had not gone yet.
+func scaleMany(rt *rapid.T, w *walk, model *manyModel) {
+	c := model.spec.Children[rapid.IntRange(0, 2).Draw(rt, "scaled")]
+	path, size := "t/"+c.ID, rapid.IntRange(0, 4).Draw(rt, "to")
+	ds, err := w.step(Scale{Path: path, Size: size, By: "ann"})
+	if c.Pool == nil || size > 3 {
+		if !errors.Is(err, ErrRefused) {
+			rt.Fatalf("scaling %s to %d: %v", path, size, err)
+		}
+		return
+	}
+	before := model.paths(c)
+	model.size[path] = size
+	after := model.paths(c)
+	want := make(map[string]Verdict)
+	for _, p := range before[min(len(before), size):] {
+		want[p] = VerdictRemove
+		delete(model.up, p)
+		if w.tree.byPath[p] == nil { // it had no life that had to end first
+			delete(model.charge, p)
+		}
+	}
+	for _, p := range after[min(len(after), len(before)):] {
+		n := w.tree.byPath[p]
+		if len(n.history.list()) < 2 || n.window == nil {
+			delete(model.charge, p)
+		}
+		if model.up[p] = !model.failed; model.failed {
+			continue
+		}
+		if want[p] = VerdictStart; n.life.Phase == PhaseStopping {
+			want[p] = VerdictRestart
+		}
+	}
+	if size != len(before) {
+		want[path] = VerdictScale
+	}
+	got := make(map[string]Verdict)
+	for _, d := range ds {
+		got[d.Path] = d.Verdict
+	}
+	if err != nil || !maps.Equal(got, want) {
+		rt.Fatalf("%s is scaled from %d to %d: %v %v, the model says %v", path, len(before), size, err, got, want)
+	}
 }
 
 // compareMany ends one life, or starts the tree again if it has failed.
@@ -176,6 +244,9 @@ func compareMany(rt *rapid.T, w *walk, model *manyModel) {
 		return
 	}
 	pos := rapid.IntRange(0, len(model.spec.Children)-1).Draw(rt, "child")
+	if len(model.paths(model.spec.Children[pos])) == 0 {
+		return
+	}
 	path := rapid.SampledFrom(model.paths(model.spec.Children[pos])).Draw(rt, "process")
 	if l := w.tree.byPath[path].life; !l.held() || l.Phase == PhaseStopping {
 		return

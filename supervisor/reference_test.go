@@ -142,7 +142,7 @@ func drawFlat(rt *rapid.T) Spec {
 	spec := Spec{Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
 	spec.Children = drawChildren(rt, spec.RestartPolicy, 4, &left)
 	for i := range spec.Children {
-		spec.Children[i].MoveAfter, spec.Children[i].Replicas, spec.Children[i].Update = 0, 0, nil
+		spec.Children[i].MoveAfter, spec.Children[i].Replicas, spec.Children[i].Pool, spec.Children[i].Update = 0, 0, nil, nil
 	}
 	return spec
 }

@@ -348,7 +348,7 @@ func (t *Tree) revert(n *node, cause Cause) bool {
 	if n != nil {
 		why = fmt.Sprintf("%s failed with its new spec (%s)", n.path, cause.Detail)
 	}
-	if err := t.editable(base); err != nil {
+	if err := t.editable(base, t.shaping(&base)); err != nil {
 		t.halt(cause, fmt.Sprintf("%s, and there is no way back: %v", why, err))
 		return false
 	}

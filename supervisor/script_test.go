@@ -22,7 +22,7 @@ import (
 // back NODE (it is not lost any more),
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
-// The operator: start, stop, restart, move PATH [to=NODE], edit, delete, drain NODE, pause, resume, revert (a rollout),
+// The operator: start, stop, restart, move PATH [to=NODE], scale PATH N, edit, delete, drain NODE, pause, resume, revert (a rollout),
 // reset PATH [why=()].
 // The leader: advance (the time of a rollout's next step).
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
@@ -167,6 +167,12 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return Restart{Path: path, By: "ann"}
 	case "move":
 		return Move{Path: path, To: a.one("to"), By: "ann"}
+	case "scale":
+		size, err := strconv.Atoi(a[1].Key)
+		if err != nil {
+			d.Fatalf(s.failer.(*testing.T), "%v", err)
+		}
+		return Scale{Path: path, Size: size, By: "ann"}
 	case "delete":
 		return Delete{By: "ann"}
 	case "advance":

@@ -131,7 +131,8 @@ type Spec struct {
 	Children []ChildSpec   `json:"children"`
 }
 
-// Size counts all children, workers, supervisors and instances.
+// Size counts all children: workers, supervisors and instances, of a pool as many as it
+// may have.
 func (s *Spec) Size() int { return sizeOf(s.Children) }
 
 func sizeOf(children []ChildSpec) (n int) {
@@ -158,6 +159,8 @@ type ChildSpec struct {
 	Replicas int `json:"replicas,omitempty"`
 	// Update, of a child that stands for many, is SupervisorSpec.Update for its instances.
 	Update *UpdatePolicy `json:"update,omitempty"`
+	// Pool, of a worker, is as Replicas, but for a number that is changed while they run.
+	Pool *Pool `json:"pool,omitempty"`
 
 	// Exits say what follows from certain ends of a worker; nil leaves all of them to
 	// the restart type.
@@ -319,7 +322,11 @@ func validChildren(parent string, p RestartPolicy, children []ChildSpec, depth i
 		if c.Many() && depth+1 > MaxDepth {
 			return fmt.Errorf("cannot use %s: its instances would be nested deeper than %d", path, MaxDepth)
 		}
-		if p.shared() && c.MaxRestarts != nil {
+		budget := p
+		if c.Pool != nil {
+			budget = c.Pool.RestartPolicy
+		}
+		if budget.shared() && c.MaxRestarts != nil {
 			return fmt.Errorf("cannot use %s: it has max_restarts of its own, but shares the budget of %s (scope: supervisor)", path, parent)
 		}
 		if c.Supervisor == nil {

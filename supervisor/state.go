@@ -21,6 +21,8 @@ type State struct {
 	Begun    Epoch           `json:"begun,omitempty"`
 	Shared   []time.Duration `json:"shared,omitempty"`
 	History  []Decision      `json:"history,omitempty"`
+	// Scaled are the pools whose size is an operator's, by path.
+	Scaled []Scaled `json:"scaled,omitempty"`
 	// Nodes are all children in start order; Leaving those that left the spec
 	// and whose life has yet to end.
 	Nodes   []NodeState `json:"nodes"`
@@ -49,7 +51,7 @@ type NodeState struct {
 func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting, Rollout: t.rollout,
-		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(),
+		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(), Scaled: t.Scaled(),
 	}
 	t.root.walk(func(n *node) {
 		if n.parent != nil {
@@ -88,7 +90,11 @@ func (t *Tree) leaving() []*node {
 // FromState makes the tree that State described. An error means that the data
 // is no State of ours.
 func FromState(s State) (*Tree, error) {
-	t, err := NewTree(s.Spec)
+	sh := shaping{scaled: make(map[string]Scaled, len(s.Scaled))}
+	for _, p := range s.Scaled {
+		sh.scaled[p.Path] = p
+	}
+	t, err := newTree(s.Spec, sh)
 	if err != nil {
 		return nil, err
 	}

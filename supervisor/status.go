@@ -9,6 +9,9 @@ func (t *Tree) Name() string { return t.spec.Name }
 // left it and whose life has yet to end.
 func (t *Tree) Size() (size, leaving int) { return t.size - 1, len(t.byPath) - t.size }
 
+// Most counts the children that the tree may come to have: of a pool as many as it may.
+func (t *Tree) Most() int { return t.most }
+
 // Spec is what the tree was made from; not to be changed.
 func (t *Tree) Spec() Spec { return t.spec }
 

@@ -18,7 +18,10 @@ type Tree struct {
 	root *node
 	// byPath holds every child, those that are leaving included.
 	byPath map[string]*node
-	size   int // nodes in the spec, the root included
+	most   int               // children that it may come to have
+	size   int               // nodes in the spec, the root included
+	shape  []ChildSpec       // children of the root, instances and all
+	scaled map[string]Scaled // pools whose size is an operator's, by path
 	// onNode indexes the lives by the node that holds them.
 	onNode map[string]map[*node]bool
 	// leased counts, per node, the exclusive lives that may have a process there.
@@ -169,11 +172,16 @@ func (l *life) stopped() bool {
 // NewTree checks the spec and gives a tree with no child started: the first
 // Step must be Start of the tree's own path. The error names the bad child.
 func NewTree(spec Spec) (*Tree, error) {
+	return newTree(spec, shaping{})
+}
+
+func newTree(spec Spec, sh shaping) (*Tree, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
 	t := empty(spec)
-	t.root = t.build(spec.Name, nil, nil, spec.Expand().Children)
+	t.shape, t.scaled = sh.expand(spec).Children, sh.scaled
+	t.root = t.build(spec.Name, nil, nil, t.shape)
 	t.root.strategy, t.root.policy = spec.Strategy, spec.RestartPolicy
 	t.root.inherit(spec.Exclusive)
 	t.number()
@@ -224,7 +232,7 @@ func (t *Tree) number() {
 			c.pos = i
 		}
 	})
-	t.size = ord
+	t.size, t.most = ord, t.spec.Size()
 }
 
 // worker tells whether n has a process of its own.
@@ -284,6 +292,8 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onMove(in)
 	case Edit:
 		return t.onEdit(in)
+	case Scale:
+		return t.onScale(in)
 	case Delete:
 		return t.onDelete(in)
 	case Advance:

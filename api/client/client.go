@@ -115,6 +115,11 @@ func (c *Client) Reset(ctx context.Context, path, why string) (api.Done, error) 
 	return post[api.Done](ctx, c, "/v1/reset", api.Ask{Path: path, Why: why})
 }
 
+// Scale gives a pool another number of instances.
+func (c *Client) Scale(ctx context.Context, path string, size int) (api.Done, error) {
+	return post[api.Done](ctx, c, "/v1/scale", api.Scale{Path: path, Size: size})
+}
+
 // Why is the chain of decisions behind the state of a worker, a supervisor or a
 // tree.
 func (c *Client) Why(ctx context.Context, path string) (api.Why, error) {

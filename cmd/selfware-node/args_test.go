@@ -41,6 +41,8 @@ func TestArrange(t *testing.T) {
 		{"apply -", "apply -- -", ""},
 		{"apply - --wait", "apply --wait -- -", ""},
 		{"move shop/a --to=--n1", "move --to=--n1 -- shop/a", ""},
+		{"scale shop/jobs 3 --data d", "--data=d scale -- shop/jobs 3", ""},
+		{"scale shop/jobs", "", "SIZE is missing"},
 		{"validate help", "validate -- help", ""},
 
 		// Values.

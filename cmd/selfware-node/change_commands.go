@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,12 @@ func (a *app) changeCommands() []*cli.Command {
 			&cli.StringFlag{Name: "to", Usage: "`NODE` to move to (default: the best other one)"}),
 		resetCommand(),
 		{
+			Name: "scale", Usage: "change the number of instances of a pool", Category: catTree, ArgsUsage: "PATH SIZE",
+			Description: "   The last instances stop, or new ones start; the others run on. It holds until the\n" +
+				"   size in the tree's file changes: to apply the file for other reasons does not undo it.",
+			Action: write(scale),
+		},
+		{
 			Name: "drain", Usage: "move every child off a node, and wait until it is empty", Category: catNode, ArgsUsage: "NODE",
 			Flags: []cli.Flag{&cli.DurationFlag{
 				Name: "deadline", Value: time.Minute, Usage: "how `LONG` to wait; 0 does not wait",
@@ -43,6 +50,14 @@ func (a *app) changeCommands() []*cli.Command {
 			}),
 		},
 	}
+}
+
+func scale(ctx context.Context, c *cli.Context, cl *client.Client) (api.Done, error) {
+	size, err := strconv.Atoi(c.Args().Get(1))
+	if err != nil || size < 0 {
+		return api.Done{}, usagef("%q is no number of instances", c.Args().Get(1))
+	}
+	return cl.Scale(ctx, c.Args().First(), size)
 }
 
 func drain(c *cli.Context, cl *client.Client) error {

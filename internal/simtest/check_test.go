@@ -84,7 +84,7 @@ func (s *sim) wrong(t *supervisor.Tree, c supervisor.Status, lives []string) str
 // mustRun: the child is permanent and no supervisor above it is down.
 func mustRun(t *supervisor.Tree, path string) bool {
 	permanent := false
-	each(t.Spec().Expand(), func(p string, c *supervisor.ChildSpec) {
+	each(t.Shape(), func(p string, c *supervisor.ChildSpec) {
 		if p == path {
 			permanent = c.RestartType == supervisor.Permanent
 		}
@@ -132,6 +132,10 @@ func (s *sim) promised() {
 	c := s.client
 	c.mu.Lock()
 	specs, stopped := c.specs, c.stopped
+	shapes := make(map[string]supervisor.Spec)
+	for name := range specs {
+		shapes[name] = c.shape(name)
+	}
 	c.mu.Unlock()
 	s.view(func(v fsm.View) {
 		for _, name := range v.TreeNames() {
@@ -148,7 +152,8 @@ func (s *sim) promised() {
 			case fmt.Sprintf("%+v", plain(t.Spec())) != fmt.Sprintf("%+v", plain(spec)):
 				s.failf("P2: tree %s has another spec than was applied last", name)
 			}
-			for _, path := range workers(spec) {
+			s.sameInstances(t, shapes[name])
+			for _, path := range workers(shapes[name]) {
 				if st, ok := t.Child(path); stopped[path] && (!ok || st.Phase != supervisor.PhaseStopped) {
 					s.failf("P11: %s was stopped and is %s", path, st.Phase)
 				}
@@ -183,7 +188,7 @@ func plain(spec supervisor.Spec) (out []string) {
 		if c.MaxRestarts != nil {
 			limit = *c.MaxRestarts
 		}
-		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists()))
+		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists(), c.Pool != nil))
 	})
 	return out
 }

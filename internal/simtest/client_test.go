@@ -32,6 +32,7 @@ type client struct {
 	// stopped.
 	specs   map[string]supervisor.Spec
 	stopped map[string]bool
+	sizes   map[string]sized // of pools that were scaled, by path
 	// history is the specs of each tree; doubt names those that were asked for twice.
 	history map[string][]applied
 	doubt   map[string]bool
@@ -54,7 +55,7 @@ type answer struct {
 }
 
 func newClient(s *sim) *client {
-	c := &client{s: s, queue: make(chan ask, 1024), specs: make(map[string]supervisor.Spec), stopped: make(map[string]bool),
+	c := &client{s: s, queue: make(chan ask, 1024), specs: make(map[string]supervisor.Spec), stopped: make(map[string]bool), sizes: make(map[string]sized),
 		history: make(map[string][]applied), doubt: make(map[string]bool)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.wg.Go(c.run)
@@ -121,9 +122,9 @@ func (c *client) until(cmd fsm.Command) (fsm.Result, error) {
 		res, err := c.try(cmd)
 		switch {
 		case errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrUncertain), errors.Is(err, cluster.ErrBusy):
-			if cmd.Tree != nil && !errors.Is(err, cluster.ErrNotLeader) {
+			if name := edited(cmd); name != "" && !errors.Is(err, cluster.ErrNotLeader) {
 				c.mu.Lock()
-				c.doubt[cmd.Tree.Name] = true
+				c.doubt[name] = true
 				c.mu.Unlock()
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -166,13 +167,17 @@ func (c *client) note(cmd fsm.Command, index uint64, err error) {
 	c.newest = max(c.newest, index)
 	switch {
 	case cmd.Tree != nil:
-		old := workers(c.specs[cmd.Tree.Name])
+		old := workers(c.shape(cmd.Tree.Name))
 		c.specs[cmd.Tree.Name] = *cmd.Tree
+		c.reapplied(*cmd.Tree)
 		c.history[cmd.Tree.Name] = append(c.history[cmd.Tree.Name], applied{index, *cmd.Tree})
 		c.unstop(func(path string) bool { return !slices.Contains(old, path) })
 	case cmd.Type == fsm.TypeDeleteTree:
 		c.mark(cmd.Name, false)
 		delete(c.specs, cmd.Name)
+		maps.DeleteFunc(c.sizes, func(path string, _ sized) bool { return supervisor.TreeName(path) == cmd.Name })
+	case cmd.Scale != nil:
+		c.resized(cmd.Scale.Path, cmd.Scale.Size, index)
 	case cmd.Type == fsm.TypeVerb && cmd.Verb.Verb != "move":
 		c.mark(cmd.Verb.Path, cmd.Verb.Verb == "stop")
 	}
@@ -184,7 +189,7 @@ func (c *client) mark(path string, stopped bool) {
 	if !stopped {
 		return
 	}
-	for _, p := range workers(c.specs[supervisor.TreeName(path)]) {
+	for _, p := range workers(c.shape(supervisor.TreeName(path))) {
 		if p == path || strings.HasPrefix(p, path+"/") {
 			c.stopped[p] = true
 		}
@@ -195,12 +200,25 @@ func (c *client) unstop(which func(path string) bool) {
 	maps.DeleteFunc(c.stopped, func(path string, _ bool) bool { return which(path) })
 }
 
+// edited is the tree whose children a command may change.
+func edited(cmd fsm.Command) string {
+	switch {
+	case cmd.Tree != nil:
+		return cmd.Tree.Name
+	case cmd.Scale != nil:
+		return supervisor.TreeName(cmd.Scale.Path)
+	}
+	return ""
+}
+
 func describe(cmd fsm.Command) string {
 	switch {
 	case cmd.Tree != nil:
 		return "apply " + cmd.Tree.Name
 	case cmd.Verb != nil:
 		return fmt.Sprintf("%s %s %s", cmd.Verb.Verb, cmd.Verb.Path, cmd.Verb.To)
+	case cmd.Scale != nil:
+		return fmt.Sprintf("scale %s %d", cmd.Scale.Path, cmd.Scale.Size)
 	case cmd.Node != nil:
 		return fmt.Sprintf("drain %s %v", cmd.Node.ID, cmd.Node.On)
 	}

@@ -34,6 +34,7 @@ func draw(seed uint64) Plan {
 	} else {
 		p.malign(r)
 	}
+	p.scales()
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	p.verdicts()
 	return p
@@ -144,7 +145,7 @@ var everyKind = []string{
 	"halves", "majority", "alone", "one-way-out", "one-way-in", "pair", "ring", "bridge", "flapping",
 	"raft-cut", "raft-cut-out", "raft-cut-in", "session-cut", "session-cut-out", "session-cut-in", "gossip-cut", "gossip-cut-out", "gossip-cut-in",
 	"disk-stall", "disk-error", "disk-full", "disk-slow", "wipe", "rollback",
-	"kill", "verb-stop", "verb-start", "verb-restart", "verb-move", "verb-reset", "apply", "delete", "drain",
+	"kill", "verb-stop", "verb-start", "verb-restart", "verb-move", "verb-reset", "apply", "delete", "drain", "scale",
 }
 
 // kind draws one fault of its kind.
@@ -328,6 +329,7 @@ func drawDay(seed uint64) Plan {
 		}
 	}
 	p.some(r)
+	p.scales()
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
 }

@@ -23,6 +23,9 @@ func (s *sim) inflict(f Fault) (undo func()) {
 	case "delete":
 		s.ask(f, fsm.Command{Type: fsm.TypeDeleteTree, Name: f.Path})
 		return nil
+	case "scale":
+		s.ask(f, scaleCommand(f))
+		return nil
 	case "drain":
 		s.ask(f, drainCommand(s.named(f.Who).id, true))
 		return func() { s.client.send(drainCommand(s.named(f.Who).id, false)) }

@@ -290,6 +290,11 @@ func childrenWith(children, others []supervisor.ChildSpec) []supervisor.ChildSpe
 		if ok && (c.Supervisor == nil) == (o.Supervisor == nil) {
 			c.RestartType, c.MaxRestarts, c.MoveAfter, c.Supervisor = o.RestartType, o.MaxRestarts, o.MoveAfter, o.Supervisor
 			c.Children = childrenWith(c.Children, o.Children)
+			if c.Pool != nil && o.Pool != nil {
+				pool := *c.Pool
+				pool.RestartPolicy = o.Pool.RestartPolicy
+				c.Pool = &pool
+			}
 		}
 		out[i] = c
 	}

@@ -282,6 +282,7 @@ func Plan(w io.Writer, p api.Plan, s Style) {
 	switch {
 	case len(p.Changes) == 0:
 		fmt.Fprintf(w, "tree %s: no changes\n", Clean(p.Tree))
+		notes(w, p)
 		return
 	case p.New:
 		fmt.Fprintf(w, "tree %s is new\n", Clean(p.Tree))
@@ -297,7 +298,15 @@ func Plan(w io.Writer, p api.Plan, s Style) {
 			fmt.Fprintf(w, "  %s\n", s.paint(color, Clean(line)))
 		}
 	}
+	notes(w, p)
 	fmt.Fprintf(w, "to apply just this: apply --if-match %s\n", Clean(p.Tag))
+}
+
+// notes prints what a plan says besides its changes.
+func notes(w io.Writer, p api.Plan) {
+	for _, n := range p.Notes {
+		fmt.Fprintf(w, "  %s\n", Clean(n))
+	}
 }
 
 // Peers prints the servers of raft's configuration.

@@ -43,7 +43,7 @@ func colorOf(word string) string {
 	switch word {
 	case "running", "alive", "up", "finished", "finish":
 		return green
-	case "updating", "reverting", "update", "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait":
+	case "updating", "reverting", "update", "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait", "scale":
 		return yellow
 	case "halted", "reverted", "failed", "lost", "fail", "escalate":
 		return red

@@ -81,6 +81,7 @@ var bugs = []bug{
 	{name: "epoch-reuse-after-restore", promise: "P1", what: "a restore does not begin a generation", pkg: "fsm", test: "TestFencesGrow"},
 	{name: "quarantine-skipped", promise: "P13", what: "leases are granted right after a restore", pkg: "fsm", test: "TestQuarantine"},
 	{name: "restore-partial", promise: "P8", what: "a damaged snapshot replaces the state", pkg: "fsm", test: "TestRegressions/nomad24412-partial-restore"},
+	{name: "apply-undoes-scale", promise: "P2", what: "an apply sets a scaled pool back to the file's size", pkg: "supervisor", test: "TestScripts"},
 	{name: "checksum-blind", promise: "P9", what: "a differing hash goes unnoticed", pkg: "fsm", test: "TestChecksum"},
 	{name: "records-gap", promise: "P8", what: "trimming the event stream loses records", pkg: "fsm", test: "TestTrimming"},
 	{name: "copied-data-dir-admitted", promise: "P13", what: "a node may run twice", pkg: "fsm", test: "TestStarts"},
