@@ -27,6 +27,7 @@ func checkTree(r *reader, root *node, t *treeDraft) {
 	}
 	c.register(c.tree, t.children)
 	c.siblings(c.tree, t.spec.RestartPolicy, t.children)
+	c.significance(c.tree, t.spec.AutoShutdown, t.children)
 	if t.spec.Exclusive {
 		c.allExclusive(c.tree, c.tree, t.children)
 	} else {

@@ -24,6 +24,7 @@ var treeTable = table[treeDraft]{name: "the tree", doc: "A supervision tree: the
 			doc:      "What happens after the root supervisor has spent its restarts and the tree has failed: it stays stopped, or it is started again after a while.",
 			examples: []any{"stop", map[string]any{"retry_after": "5m"}}},
 			exhaustedKind(), 0, func(t *treeDraft) *time.Duration { return &t.spec.RetryAfter }),
+		autoEntry("Spec.AutoShutdown", func(t *treeDraft) *supervisor.AutoShutdown { return &t.spec.AutoShutdown }),
 		bind(entry[treeDraft]{name: "update", field: "Spec.Update", doc: updateDoc, examples: updateExamples()},
 			updateKind(), nil, func(t *treeDraft) **supervisor.UpdatePolicy { return &t.spec.Update }),
 		bind(entry[treeDraft]{name: "exclusive", field: "Spec.Exclusive", examples: []any{true},
@@ -109,6 +110,7 @@ var supervisorTable = table[supervisor.SupervisorSpec]{name: "supervisor", doc: 
 			strategyKind(), supervisor.OneForOne, func(s *supervisor.SupervisorSpec) *supervisor.Strategy { return &s.Strategy }),
 		bind(entry[supervisor.SupervisorSpec]{name: "restart_policy", field: "SupervisorSpec.RestartPolicy", doc: policyDoc, examples: policyExamples()},
 			policyKind(), supervisor.DefaultRestartPolicy(), func(s *supervisor.SupervisorSpec) *supervisor.RestartPolicy { return &s.RestartPolicy }),
+		autoEntry("SupervisorSpec.AutoShutdown", func(s *supervisor.SupervisorSpec) *supervisor.AutoShutdown { return &s.AutoShutdown }),
 		bind(entry[supervisor.SupervisorSpec]{name: "update", field: "SupervisorSpec.Update", doc: updateDoc, examples: updateExamples()},
 			updateKind(), nil, func(s *supervisor.SupervisorSpec) **supervisor.UpdatePolicy { return &s.Update }),
 	}}

@@ -45,6 +45,7 @@ func lifeEntries() []entry[draft] {
 			doc: "When a child that ended is started again: permanent always, transient only after a failure, temporary never."},
 			enumKind(supervisor.Permanent, supervisor.Transient, supervisor.Temporary), supervisor.Permanent,
 			func(d *draft) *supervisor.RestartType { return &d.spec.RestartType }),
+		significantEntry(),
 		bind(entry[draft]{name: "max_restarts", field: "ChildSpec.MaxRestarts", examples: []any{10},
 			doc: "Restarts allowed to this child within the max_seconds of its supervisor, instead of the supervisor's own max_restarts."},
 			optional(wholeKind(0, supervisor.MaxRestarts)), nil, func(d *draft) **int { return &d.spec.MaxRestarts }),

@@ -14,6 +14,8 @@ import (
 //	  store move_after=2 max_restarts=1
 //	  web supervisor one_for_one transient
 //	    api temporary run=v2 needs=ssd exclusive replicas=3 spread=strict finish_on=0,SIGTERM
+//	  job supervisor auto_shutdown=any
+//	    once transient significant
 //
 // A worker is permanent and runs "v1" unless it says otherwise; a supervisor is
 // permanent, one_for_one, 5 restarts in 60 s, without back-off.
@@ -30,7 +32,8 @@ func parseSpec(text string) (Spec, error) {
 	}
 	return Spec{
 		Name: root.child.ID, Strategy: root.child.Supervisor.Strategy, RestartPolicy: root.child.Supervisor.RestartPolicy,
-		RetryAfter: root.retryAfter, Exclusive: root.child.Exclusive, Update: root.child.Supervisor.Update, Children: children,
+		RetryAfter: root.retryAfter, Exclusive: root.child.Exclusive, Update: root.child.Supervisor.Update,
+		AutoShutdown: root.child.Supervisor.AutoShutdown, Children: children,
 	}, err
 }
 
@@ -83,6 +86,8 @@ func (p *parsed) word(word string) error {
 		c.Supervisor = &SupervisorSpec{Strategy: OneForOne, RestartPolicy: RestartPolicy{MaxRestarts: 5, MaxSeconds: time.Minute}}
 	case word == "exclusive":
 		c.Exclusive = true
+	case word == "significant":
+		c.Significant = true
 	case word == string(Permanent) || word == string(Transient) || word == string(Temporary):
 		c.RestartType = RestartType(word)
 	case word == string(OneForOne) || word == string(OneForAll) || word == string(RestForOne):
@@ -112,6 +117,8 @@ func (p *parsed) set(key, value string) (err error) {
 		} else {
 			c.Supervisor.Update, err = parseUpdate(value)
 		}
+	case "auto_shutdown":
+		c.Supervisor.AutoShutdown = AutoShutdown(value)
 	case "retry_after":
 		p.retryAfter, err = time.ParseDuration(value)
 	case "max_restarts":

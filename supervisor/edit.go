@@ -44,7 +44,7 @@ func (t *Tree) reshape(spec Spec, sh shaping, cause Cause, failed *node) *edit {
 	e := &edit{t: t, old: old, cause: cause, failed: failed}
 	t.spec, t.shape, t.scaled = spec, sh.expand(spec).Children, sh.scaled
 	t.byPath = make(map[string]*node, len(old))
-	t.root.strategy, t.root.exclusive = spec.Strategy, spec.Exclusive
+	t.root.strategy, t.root.exclusive, t.root.auto = spec.Strategy, spec.Exclusive, spec.AutoShutdown
 	t.root.follow(spec.RestartPolicy)
 	t.byPath[t.root.path] = t.root
 	t.root.children = e.children(t.root, t.shape)
@@ -121,7 +121,7 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 		}
 		n.parent, n.spec, n.exclusive = s, c, exclusive
 		if c.Supervisor != nil {
-			n.strategy = c.Supervisor.Strategy
+			n.strategy, n.auto = c.Supervisor.Strategy, c.Supervisor.AutoShutdown
 			n.follow(c.Supervisor.RestartPolicy)
 			n.children = e.children(n, c.Children)
 		}

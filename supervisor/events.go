@@ -62,7 +62,8 @@ func (t *Tree) onStarted(n *node, ev ChildEvent) error {
 
 // onEnd is the ladder of a failure. Ordered: no failure. Fatal: the supervisor gives
 // up, whatever the restart type. The child's own word, or else its exit rules: what they
-// say. Restart type says finished: finish. Otherwise the window decides (fail).
+// say. Restart type says finished: finish, and the supervisor with it if the child was
+// significant (over). Otherwise the window decides (fail).
 func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 	l := n.life
 	n.remember(l)
@@ -99,18 +100,18 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 	case said == VerdictFinish:
 		cause.Kind = CauseWord
 		t.rest(n, PhaseFinished)
-		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s): it is finished", n.path, cause.Detail))
+		t.over(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s): it is finished", n.path, cause.Detail))
 	case said == VerdictFail:
 		cause.Kind = CauseWord
 		t.rest(n, PhaseFailed)
-		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed for good (%s): it is not restarted", n.path, cause.Detail))
+		t.over(n, VerdictFail, cause, fmt.Sprintf("%s failed for good (%s): it is not restarted", n.path, cause.Detail))
 	case finished:
 		t.rest(n, PhaseFinished)
-		t.decide(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s); %s children are then finished",
+		t.over(n, VerdictFinish, cause, fmt.Sprintf("%s ended as it should (%s); %s children are then finished",
 			n.path, cause.Detail, n.spec.RestartType))
 	case n.spec.RestartType == Temporary:
 		t.rest(n, PhaseFailed)
-		t.decide(n, VerdictFail, cause, fmt.Sprintf("%s failed (%s); temporary children are never restarted", n.path, cause.Detail))
+		t.over(n, VerdictFail, cause, fmt.Sprintf("%s failed (%s); temporary children are never restarted", n.path, cause.Detail))
 	default:
 		t.become(n, l)
 		t.fail(n, cause, said == VerdictMove)

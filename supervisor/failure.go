@@ -31,6 +31,9 @@ func (t *Tree) fail(n *node, cause Cause, elsewhere bool) {
 	why := ""
 	d.Delay, why = t.paced(n, n.parent.policy.Backoff.Duration(before.Used))
 	r := renewal{stay: true, start: string(CauseCrash)}
+	if cause.Kind == CauseShutdown {
+		r.start = string(CauseShutdown)
+	}
 	if d.Delay > 0 {
 		r.notBefore = t.at.Time + d.Delay
 	}
@@ -84,7 +87,7 @@ func sentence(n *node, d Decision, elsewhere bool) string {
 	if d.Delay > 0 {
 		does += " after " + d.Delay.String()
 	}
-	return n.path + " failed" + where + " (" + d.Cause.Detail + ")" + does + "; budget " + d.After.String() + " used"
+	return n.path + " " + d.Cause.ended() + where + " (" + d.Cause.Detail + ")" + does + "; budget " + d.After.String() + " used"
 }
 
 // prune forgets the charges that lie before the window and gives what is left.
@@ -150,8 +153,11 @@ func (t *Tree) restartGroup(n *node, r renewal) {
 			n.life.Restarts++
 			t.renew(n, r)
 		default:
-			t.restartSupervisor(n, renewal{stay: true, start: string(CauseEscalation), notBefore: r.notBefore},
-				Cause{Kind: CauseEscalation, Path: n.path})
+			why := CauseEscalation
+			if r.start == string(CauseShutdown) {
+				why = CauseShutdown
+			}
+			t.restartSupervisor(n, renewal{stay: true, start: string(why), notBefore: r.notBefore}, Cause{Kind: why, Path: n.path})
 		}
 	}
 }
@@ -260,7 +266,7 @@ func (t *Tree) giveUp(n *node, cause Cause, before Budget) {
 	t.record(n, Decision{
 		Stamp: t.at, Path: n.path, Verdict: VerdictEscalate, Epoch: n.life.Epoch, Node: n.life.Node,
 		Cause: cause, Before: before, After: before,
-		Sentence: fmt.Sprintf("%s failed (%s) and %s: %s gives up", n.path, cause.Detail, why, s.path),
+		Sentence: fmt.Sprintf("%s %s (%s) and %s: %s gives up", n.path, cause.ended(), cause.Detail, why, s.path),
 	})
 	if n.worker() {
 		t.rest(n, PhaseFailed)
@@ -270,17 +276,21 @@ func (t *Tree) giveUp(n *node, cause Cause, before Budget) {
 	case s.parent == nil:
 		t.failTree(up)
 	case s.spec.RestartType != Permanent:
-		t.takeDown(s, PhaseFailed, up)
+		t.endAll(s, PhaseFailed)
+		t.over(s, VerdictFail, up, notRestarted(s, up))
 	default:
 		t.fail(s, up, false)
 	}
 }
 
-// takeDown ends a supervisor that is not restarted, and all below it.
+// takeDown ends a temporary supervisor whose group restarts, and all below it.
 func (t *Tree) takeDown(s *node, phase Phase, cause Cause) {
 	t.endAll(s, phase)
-	t.decide(s, VerdictFail, cause, fmt.Sprintf("%s ends because of %s; %s supervisors are not restarted",
-		s.path, cause.Path, s.spec.RestartType))
+	t.decide(s, VerdictFail, cause, notRestarted(s, cause))
+}
+
+func notRestarted(s *node, cause Cause) string {
+	return fmt.Sprintf("%s ends because of %s; %s supervisors are not restarted", s.path, cause.Path, s.spec.RestartType)
 }
 
 // failTree stops everything: nobody is left to escalate to.

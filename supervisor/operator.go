@@ -193,7 +193,7 @@ func (t *Tree) onMove(in Move) error {
 	}
 	movable := false
 	for _, x := range n.workers() {
-		if !t.atRest(x) && !(in.To != "" && x.life.Node == in.To) {
+		if !x.life.atRest() && !(in.To != "" && x.life.Node == in.To) {
 			movable = true
 		}
 	}
@@ -202,7 +202,7 @@ func (t *Tree) onMove(in Move) error {
 	}
 	cause := Cause{Kind: CauseOperator, Detail: in.By}
 	for _, x := range n.workers() {
-		if t.atRest(x) || in.To != "" && x.life.Node == in.To {
+		if x.life.atRest() || in.To != "" && x.life.Node == in.To {
 			continue
 		}
 		r := renewal{start: "move", only: in.To}
@@ -217,10 +217,4 @@ func (t *Tree) onMove(in Move) error {
 		t.decide(x, VerdictMove, cause, fmt.Sprintf("%s moves (%s)", x.path, because(cause)))
 	}
 	return nil
-}
-
-// atRest: no life of n runs or is due.
-func (t *Tree) atRest(n *node) bool {
-	l := n.life
-	return l.settled() && !l.held() || l.Phase == PhaseStopping && l.Then != PhasePending
 }

@@ -15,6 +15,7 @@ const (
 	VerdictRestart  Verdict = "restart"  // a new life, same node preferred
 	VerdictMove     Verdict = "move"     // a new life, on another node
 	VerdictEscalate Verdict = "escalate" // over budget, or fatal: the parent decides
+	VerdictShutdown Verdict = "shutdown" // ended for good, is significant, and so its supervisor ends
 	VerdictFinish   Verdict = "finish"   // ended, and that is right
 	VerdictFail     Verdict = "fail"     // ended for good though it should run
 	VerdictStop     Verdict = "stop"     // a life must end
@@ -54,6 +55,7 @@ const (
 	CauseOrdered    CauseKind = "ordered"
 	CausePlacement  CauseKind = "placement"
 	CauseAutonomy   CauseKind = "autonomy" // a node alone, without a leader
+	CauseShutdown   CauseKind = "shutdown" // the end of a significant child
 	CauseFatal      CauseKind = "fatal"    // a failure that no restart would help
 	CauseWord       CauseKind = "word"     // the child's own word, or its exit rules
 )
@@ -185,4 +187,5 @@ const (
 	TreeDegraded TreeStatus = "degraded" // some do not, yet
 	TreeFailed   TreeStatus = "failed"   // the root's budget is spent
 	TreeStopped  TreeStatus = "stopped"  // an operator stopped all of it
+	TreeFinished TreeStatus = "finished" // its significant children have ended, and it with them
 )

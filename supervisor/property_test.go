@@ -50,12 +50,14 @@ func newWalk(f failer, spec Spec) *walk {
 
 // random does one thing: most often what is ordered, else whatever may happen.
 func (w *walk) random(rt *rapid.T) {
-	switch rapid.IntRange(0, 10).Draw(rt, "do") {
+	switch rapid.IntRange(0, 11).Draw(rt, "do") {
 	case 0:
 		w.now += pauses.Draw(rt, "pause")
 		w.refresh()
 	case 10:
 		w.drawReturn(rt)
+	case 11:
+		w.significantEnds(rt)
 	case 1, 2, 3, 4:
 		w.obey(allNodes)
 		w.checkGroups()

@@ -49,6 +49,7 @@ func drawSpec(rt *rapid.T) Spec {
 	}
 	spec.Update = drawUpdate(rt)
 	spec.Children = drawChildren(rt, spec.RestartPolicy, 1, &left)
+	spec.AutoShutdown = drawSignificance(rt, spec.Children)
 	return spec
 }
 

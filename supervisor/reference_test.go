@@ -66,17 +66,14 @@ func (m *naive) end(pos int, ev ChildEvent, now time.Duration) map[string]Verdic
 		m.failed = true
 		return map[string]Verdict{path: VerdictEscalate, m.spec.Name: VerdictFail}
 	case word == VerdictFinish:
-		m.alive[path] = false
-		return map[string]Verdict{path: VerdictFinish}
+		return m.gone(c, VerdictFinish)
 	case word == VerdictFail:
-		m.alive[path], m.over[path] = false, true
-		return map[string]Verdict{path: VerdictFail}
+		m.over[path] = true
+		return m.gone(c, VerdictFail)
 	case word == "" && c.RestartType != Permanent && normal:
-		m.alive[path] = false
-		return map[string]Verdict{path: VerdictFinish}
+		return m.gone(c, VerdictFinish)
 	case c.RestartType == Temporary:
-		m.alive[path] = false
-		return map[string]Verdict{path: VerdictFail}
+		return m.gone(c, VerdictFail)
 	}
 	used, budget, account := 0, m.spec.RestartPolicy.MaxRestarts, path
 	if m.spec.RestartPolicy.Scope == ScopeSupervisor {
@@ -144,6 +141,7 @@ func drawFlat(rt *rapid.T) Spec {
 	for i := range spec.Children {
 		spec.Children[i].MoveAfter, spec.Children[i].Replicas, spec.Children[i].Pool, spec.Children[i].Update = 0, 0, nil, nil
 	}
+	spec.AutoShutdown = drawSignificance(rt, spec.Children)
 	return spec
 }
 

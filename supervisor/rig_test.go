@@ -140,6 +140,8 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	at := Stamp{Index: r.index, Time: r.now, Generation: 1 + r.index/64}
 	r.log = append(r.log, entry{in, at})
 	before, seen, bound, held := brief(r, r.tree), views(r.tree), leased(r.tree), heldBack(r.tree)
+	stood := standing(r.tree)
+	r.forgetCounts(in)
 	ds, err := r.tree.Step(in, at)
 	twinDs, twinErr := r.twin.Step(in, at)
 	after := brief(r, r.tree)
@@ -164,8 +166,20 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	r.checkLeased(bound, r.last)
 	r.checkChanged(seen, changed)
 	r.checkDecisions(ds, at)
+	r.checkShutdowns(ds, stood)
 	r.checkTree()
 	return ds, err
+}
+
+// forgetCounts: an agent that began anew counts its restarts of each life from 0.
+func (r *rig) forgetCounts(in Input) {
+	lost, ok := in.(NodeLost)
+	if !ok || !lost.Restarted {
+		return
+	}
+	for _, n := range r.tree.livesOn(lost.Node) {
+		delete(r.counts, Ref{n.path, n.life.Epoch})
+	}
 }
 
 // leased are the exclusive lives that may have a process, and their nodes.

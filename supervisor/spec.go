@@ -124,6 +124,8 @@ type Spec struct {
 	// RetryAfter is on_exhausted: 0 leaves a failed tree stopped, otherwise the
 	// leader starts it again after this much cluster time.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	// AutoShutdown ends the tree, as finished, with its significant children.
+	AutoShutdown AutoShutdown `json:"auto_shutdown,omitempty"`
 	// Exclusive makes every child of the tree exclusive.
 	Exclusive bool `json:"exclusive,omitempty"`
 	// Update, if set, has an Edit renew the workers below a few at a time.
@@ -154,6 +156,9 @@ type ChildSpec struct {
 	// Exclusive: at most one life of it may run at any time in the whole cluster
 	// (P13). On a supervisor it holds for all below it.
 	Exclusive bool `json:"exclusive,omitempty"`
+	// Significant: its end, by itself and for good, may be that of its supervisor, as
+	// that one's AutoShutdown says.
+	Significant bool `json:"significant,omitempty"`
 	// Replicas of a worker run side by side, as children "1", "2" and so on of it, and
 	// it is the supervisor of them. 0 is the worker alone.
 	Replicas int `json:"replicas,omitempty"`
@@ -178,6 +183,8 @@ type SupervisorSpec struct {
 	RestartPolicy RestartPolicy `json:"restart_policy"`
 	// Update is Spec.Update for the workers below that have no nearer one.
 	Update *UpdatePolicy `json:"update,omitempty"`
+	// AutoShutdown ends the supervisor with its significant children.
+	AutoShutdown AutoShutdown `json:"auto_shutdown,omitempty"`
 }
 
 // Spread says how placement chooses among nodes that fit.
@@ -296,7 +303,10 @@ func (s Spec) Validate() error {
 		return err
 	}
 	total := 0
-	return validChildren(s.Name, s.RestartPolicy, s.Children, 1, &total)
+	if err := validChildren(s.Name, s.RestartPolicy, s.Children, 1, &total); err != nil {
+		return err
+	}
+	return validSignificance(s.Name, s.AutoShutdown, s.Children)
 }
 
 func validChildren(parent string, p RestartPolicy, children []ChildSpec, depth int, total *int) error {

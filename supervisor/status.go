@@ -199,6 +199,9 @@ func (t *Tree) Status() TreeStatus {
 	if t.root.down == PhaseStopped && t.root.ending == 0 {
 		return TreeStopped
 	}
+	if t.root.down == PhaseFinished && t.root.ending == 0 {
+		return TreeFinished
+	}
 	if t.root.unsettled > 0 {
 		return TreeDegraded
 	}

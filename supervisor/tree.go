@@ -61,6 +61,7 @@ type node struct {
 	children []*node // of a supervisor, in start order
 	strategy Strategy
 	policy   RestartPolicy
+	auto     AutoShutdown
 	pos, ord int // place among its siblings, and in the whole tree
 	// exclusive: by its own spec or by that of a supervisor above.
 	exclusive bool
@@ -161,6 +162,11 @@ func (l *life) settled() bool {
 	return false
 }
 
+// atRest: no life runs or is due.
+func (l *life) atRest() bool {
+	return l.settled() && !l.held() || l.Phase == PhaseStopping && l.Then != PhasePending
+}
+
 // returning: it is being stopped, and another life follows.
 func (l *life) returning() bool { return l.Phase == PhaseStopping && l.Then == PhasePending }
 
@@ -182,7 +188,7 @@ func newTree(spec Spec, sh shaping) (*Tree, error) {
 	t := empty(spec)
 	t.shape, t.scaled = sh.expand(spec).Children, sh.scaled
 	t.root = t.build(spec.Name, nil, nil, t.shape)
-	t.root.strategy, t.root.policy = spec.Strategy, spec.RestartPolicy
+	t.root.strategy, t.root.policy, t.root.auto = spec.Strategy, spec.RestartPolicy, spec.AutoShutdown
 	t.root.inherit(spec.Exclusive)
 	t.number()
 	return t, nil
@@ -205,7 +211,7 @@ func (t *Tree) build(path string, parent *node, spec *ChildSpec, children []Chil
 	n.life.Phase = PhaseStopped
 	t.byPath[path] = n
 	if spec != nil && spec.Supervisor != nil {
-		n.strategy, n.policy = spec.Supervisor.Strategy, spec.Supervisor.RestartPolicy
+		n.strategy, n.policy, n.auto = spec.Supervisor.Strategy, spec.Supervisor.RestartPolicy, spec.Supervisor.AutoShutdown
 	}
 	for i := range children {
 		c := &children[i]
