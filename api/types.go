@@ -62,7 +62,7 @@ type NodeStatus struct {
 // TreeStatus is one tree with its workers in start order.
 type TreeStatus struct {
 	Name     string        `json:"name"`
-	Status   string        `json:"status" enum:"running,degraded,failed,stopped"`
+	Status   string        `json:"status" enum:"running,degraded,failed,stopped,finished"`
 	Children []ChildStatus `json:"children"`
 	// Rollout is the update under way, or the last one if it was taken back.
 	Rollout *Rollout `json:"rollout,omitempty"`

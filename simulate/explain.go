@@ -32,6 +32,8 @@ type Schedule struct {
 	// Exits are its exit rules. The crashes here are none that these name.
 	Exits *supervisor.ExitRules `json:"exits,omitempty"`
 	Steps []Step                `json:"steps"`
+	// Significant says what follows when it has ended by itself and for good.
+	Significant string `json:"significant,omitempty"`
 	// Endless: it is restarted for ever. End says how it ends, or why it does not.
 	Endless bool   `json:"endless,omitempty"`
 	End     string `json:"end"`
@@ -84,7 +86,7 @@ type member struct {
 
 // members lists the workers of a tree in start order.
 func members(spec *supervisor.Spec) []member {
-	root := supervisor.SupervisorSpec{Strategy: spec.Strategy, RestartPolicy: spec.RestartPolicy}
+	root := supervisor.SupervisorSpec{Strategy: spec.Strategy, RestartPolicy: spec.RestartPolicy, AutoShutdown: spec.AutoShutdown}
 	return membersOf(spec.Name, root, nil, spec.Expand().Children)
 }
 
@@ -141,6 +143,7 @@ func explain(spec supervisor.Spec, m member) (Schedule, error) {
 	s := Schedule{
 		Path: m.path, RestartType: m.child.RestartType, Supervisor: m.parent, Strategy: m.supervisor.Strategy,
 		Shared: policy.Scope == supervisor.ScopeSupervisor, Backoff: policy.Backoff, MoveAfter: m.child.MoveAfter, Exits: m.child.Exits,
+		Significant: meaning(&spec, m),
 	}
 	status, _ := tree.Child(m.path)
 	s.Budget = status.Budget
@@ -240,6 +243,8 @@ func (l *loop) wait() {
 		l.s.End = fmt.Sprintf("the tree has failed, all of it is stopped; %v later it starts again with empty windows (on_exhausted), and the same follows", l.spec.RetryAfter)
 	case l.tree.Status() == supervisor.TreeFailed:
 		l.s.End = "the tree has failed, all of it stays stopped (on_exhausted: stop) until it is started again by hand"
+	case l.tree.Status() == supervisor.TreeFinished:
+		l.s.End = "the tree has finished, all of it stays stopped until it is started again by hand"
 	case st.Phase == supervisor.PhaseFailed:
 		l.s.End = "it stays down; the rest of the tree goes on"
 	default:
@@ -253,7 +258,7 @@ func (l *loop) onCrash(o supervisor.Order) {
 	l.event(o, supervisor.ChildEvent{Type: supervisor.EventSpawned})
 	ds := l.event(o, unruled(l.target.child.Exits))
 	for _, d := range ds {
-		if d.Path == l.target.path && d.Cause.Kind != supervisor.CauseEscalation && d.Cause.Kind != supervisor.CauseGroup || slices.Contains(l.target.above, d.Path) {
+		if d.Path == l.target.path && !along(d) || slices.Contains(l.target.above, d.Path) {
 			l.note(d, ds)
 		}
 	}
@@ -293,6 +298,10 @@ func (l *loop) note(d supervisor.Decision, all []supervisor.Decision) {
 		}
 	case supervisor.VerdictEscalate:
 		step.Then = parent(d.Path) + " gives up"
+	case supervisor.VerdictShutdown:
+		step.Then = parent(d.Path) + " ends (auto_shutdown)"
+	case supervisor.VerdictFinish:
+		step.Then = l.failure(d)
 	case supervisor.VerdictFail:
 		step.Then = l.failure(d)
 	}

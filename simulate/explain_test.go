@@ -145,12 +145,14 @@ func TestExplainSpends(t *testing.T) {
 
 // drawTree draws a tree of at most three levels.
 func drawTree(rt *rapid.T) supervisor.Spec {
-	return supervisor.Spec{
+	tree := supervisor.Spec{
 		Name: "t", Strategy: drawStrategy(rt), RestartPolicy: drawPolicy(rt),
 		RetryAfter: rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(rt, "retry"),
 		Exclusive:  rapid.Bool().Draw(rt, "exclusive"),
 		Children:   drawChildren(rt, 2),
 	}
+	tree.AutoShutdown = drawSignificance(rt, tree.Children)
+	return tree
 }
 
 func drawStrategy(rt *rapid.T) supervisor.Strategy {

@@ -33,6 +33,13 @@
 // So an instance is a child as any other, to events, operators and edits, and all of
 // them are one child of the supervisor above (instances.go).
 //
+// # Significant children
+//
+// A supervisor may end when its work is done (ChildSpec.Significant, AutoShutdown): with a
+// child that ended by itself and for good. For its own supervisor it then is a child that
+// ended with reason shutdown, as one that gave up is: only a permanent one is restarted. A
+// root that ends so leaves the tree finished, until a Start (significant.go).
+//
 // # Exclusive lives
 //
 // Of an exclusive child at most one life may run in the whole cluster, and a lost
@@ -237,7 +244,8 @@
 //
 // Followed: sliding inclusive window; a group restart is charged once; a failed
 // start is charged again; reverse stop order and start order; a finished
-// transient comes back in a group restart, a temporary does not; a supervisor
+// transient comes back in a group restart, a temporary does not; significant
+// children and auto_shutdown; a supervisor
 // over budget ends with reason shutdown, so a transient one is not restarted; a
 // restarted supervisor has empty windows. Not followed, on purpose: windows
 // belong to the child and not to the supervisor (the seed's rule), unless the policy's

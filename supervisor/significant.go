@@ -115,7 +115,7 @@ func (t *Tree) shutDown(s *node, cause Cause) {
 		t.endAll(s, PhaseFinished)
 		t.decide(s, VerdictFinish, cause, fmt.Sprintf("%s has finished: %s; all its children stop", s.path, cause.Detail))
 	case s.spec.RestartType == Permanent:
-		t.fail(s, cause)
+		t.fail(s, cause, false)
 	default:
 		t.endAll(s, PhaseFinished)
 		t.over(s, VerdictFinish, cause, fmt.Sprintf("%s has finished: %s; all its children stop, and %s supervisors are not restarted",

@@ -89,7 +89,7 @@ func mustRun(t *supervisor.Tree, path string) bool {
 			permanent = c.RestartType == supervisor.Permanent
 		}
 	})
-	if !permanent || t.Status() == supervisor.TreeFailed || t.Status() == supervisor.TreeStopped {
+	if !permanent || t.Status() == supervisor.TreeFailed || t.Status() == supervisor.TreeStopped || t.Status() == supervisor.TreeFinished {
 		return false
 	}
 	for up := parent(path); strings.Contains(up, "/"); up = parent(up) {

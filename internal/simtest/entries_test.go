@@ -178,7 +178,7 @@ func (o *oracle) life(d *supervisor.Decision) {
 			o.s.failf("P1: %s went from epoch %v back to %v (%s)", d.Path, was, d.Epoch, d.Sentence)
 		}
 		o.epochs[d.Path] = max(was, d.Epoch)
-	case supervisor.VerdictEscalate, supervisor.VerdictFinish, supervisor.VerdictFail:
+	case supervisor.VerdictEscalate, supervisor.VerdictFinish, supervisor.VerdictFail, supervisor.VerdictShutdown:
 	default:
 		return
 	}

@@ -110,7 +110,7 @@ func (t *tracer) ends(index uint64, events []supervisor.ChildEvent, ds []supervi
 func final(v supervisor.Verdict) bool {
 	switch v {
 	case supervisor.VerdictRestart, supervisor.VerdictMove, supervisor.VerdictEscalate, supervisor.VerdictFinish,
-		supervisor.VerdictFail, supervisor.VerdictStopped:
+		supervisor.VerdictFail, supervisor.VerdictStopped, supervisor.VerdictShutdown:
 		return true
 	}
 	return false

@@ -22,6 +22,9 @@ func Schedules(w io.Writer, all []simulate.Schedule, s Style) {
 
 func schedule(w io.Writer, one simulate.Schedule, s Style) {
 	fmt.Fprintf(w, "%s: %s, %s of %s; %s\n", s.paint(bold, Clean(one.Path)), one.RestartType, one.Strategy, Clean(one.Supervisor), allowance(one))
+	if one.Significant != "" {
+		fmt.Fprintf(w, "  significant: %s\n", one.Significant)
+	}
 	t := table{style: s, head: []string{"AT", "CRASH", "VERDICT", "WHO", "WAIT", "WINDOW", "NODE", "THEN"}}
 	rounds := roundsOf(one.Steps)
 	for i, round := range rounds {

@@ -41,7 +41,7 @@ func (s Style) paint(color, text string) string {
 // colorOf is the colour of a status or a verdict.
 func colorOf(word string) string {
 	switch word {
-	case "running", "alive", "up", "finished", "finish":
+	case "running", "alive", "up", "finished", "finish", "shutdown":
 		return green
 	case "updating", "reverting", "update", "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait", "scale":
 		return yellow
