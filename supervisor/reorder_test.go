@@ -81,7 +81,7 @@ func (w *walk) crashInOrder(rt *rapid.T) (tried int) {
 	w.Helper()
 	var running []*node
 	w.tree.root.walk(func(n *node) {
-		if n.worker() && n.life.Phase == PhaseRunning && n.spec.RestartType == Permanent && n.parent.strategy == RestForOne && n.parent.down == "" {
+		if n.worker() && n.life.Phase == PhaseRunning && n.spec.RestartType == Permanent && n.spec.Exits == nil && n.parent.strategy == RestForOne && n.parent.down == "" {
 			running = append(running, n)
 		}
 	})
