@@ -54,7 +54,7 @@ func (c *checker) significance(parent string, a supervisor.AutoShutdown, childre
 		case d.spec.RestartType == supervisor.Permanent:
 			c.fail(at, "add restart_type: transient, or temporary", "a permanent child cannot be significant: it is always restarted, so it never ends by itself")
 		case d.spec.Many():
-			c.fail(at, "make it one worker, or leave it out", "a child with replicas cannot be significant")
+			c.fail(at, "make it one worker, or leave it out", "a child of which many run cannot be significant")
 		}
 		if d.sup != nil {
 			c.significance(parent+"/"+d.spec.ID, d.sup.AutoShutdown, d.children)

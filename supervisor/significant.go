@@ -49,7 +49,7 @@ func validSignificance(parent string, a AutoShutdown, children []ChildSpec) erro
 		case c.RestartType == Permanent:
 			return fmt.Errorf("cannot use %s: a permanent child is always restarted, so it cannot be significant; make it transient or temporary", path)
 		case c.Many():
-			return fmt.Errorf("cannot use %s: it has replicas, so it cannot be significant", path)
+			return fmt.Errorf("cannot use %s: many run of it, so it cannot be significant", path)
 		}
 		if c.Supervisor == nil {
 			continue
