@@ -89,6 +89,9 @@ func newSea(rt *rapid.T) *sea {
 			MoveAfter: rapid.SampledFrom([]int{0, 0, 2, 3}).Draw(rt, "move_after"),
 		})
 	}
+	if rapid.Bool().Draw(rt, "update") {
+		spec.Update = &UpdatePolicy{Parallel: 1, MinReady: 3 * time.Second, Deadline: time.Minute, AutoRevert: rapid.Bool().Draw(rt, "auto_revert")}
+	}
 	r, err := newRig(rt, spec)
 	if err != nil {
 		rt.Fatalf("%v", err)
@@ -107,9 +110,11 @@ func (s *sea) apart(n *isle) bool { return n.cut || s.leaderless }
 func (s *sea) random(rt *rapid.T) {
 	n := s.isles[rapid.IntRange(0, 2).Draw(rt, "node")]
 	path := rapid.SampledFrom([]string{"t/a", "t/b"}).Draw(rt, "path")
-	switch rapid.IntRange(0, 18).Draw(rt, "do") {
+	switch rapid.IntRange(0, 19).Draw(rt, "do") {
 	case 18:
 		s.reset(path)
+	case 19:
+		s.edit(rt)
 	case 0, 1, 2, 3:
 		d := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 9 * time.Second}).Draw(rt, "pass")
 		if s.real += d; !s.leaderless {
@@ -132,6 +137,22 @@ func (s *sea) random(rt *rapid.T) {
 	}
 	s.retry(n, path)
 	s.serve()
+}
+
+// edit gives the children another version, which a rollout may take back, or another
+// place.
+func (s *sea) edit(rt *rapid.T) {
+	if s.leaderless {
+		return
+	}
+	spec := s.tree.Spec()
+	spec.Children = slices.Clone(spec.Children)
+	for i := range spec.Children {
+		c := &spec.Children[i]
+		c.Program = &Program{Argv: []string{fmt.Sprint("v", rapid.IntRange(1, 2).Draw(rt, "version"))}}
+		c.Placement.Nodes = rapid.SampledFrom([][]string{nil, {"n1"}}).Draw(rt, "nodes")
+	}
+	s.put(Edit{Spec: spec, By: "ann"})
 }
 
 func (s *sea) lose(n *isle) {
@@ -235,6 +256,9 @@ func (s *sea) serve() {
 		}
 	}
 	for range 4 {
+		if at, ok := s.tree.NextAt(); ok && at <= s.now {
+			s.put(Advance{})
+		}
 		s.place()
 		for _, n := range s.isles {
 			if !n.cut {
