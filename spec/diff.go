@@ -18,9 +18,11 @@ const (
 
 // Effects of a Change on processes.
 const (
-	Starts    = "starts"
-	Stops     = "stops"
-	Restarts  = "restarts"
+	Starts   = "starts"
+	Stops    = "stops"
+	Restarts = "restarts"
+	// InTurn: as Restarts, but a few at a time (key update).
+	InTurn    = "restarts in turn"
 	NoRestart = "no restart"
 	// Grows and Shrinks: there are more instances, or fewer; the others run on.
 	Grows   = "starts instances"
@@ -99,7 +101,7 @@ func Diff(old, new *supervisor.Spec) []Change {
 		if fields, _ := changed(treeTable.entries, a, b); len(fields) > 0 {
 			d.add(new.Name, Changed, NoRestart, fields)
 		}
-		d.siblings(new.Name, a.children, b.children, above{a.spec.Exclusive, b.spec.Exclusive})
+		d.siblings(new.Name, a.children, b.children, above{a.spec.Exclusive, b.spec.Exclusive, b.spec.Update != nil})
 	}
 	return d.changes
 }
@@ -126,8 +128,9 @@ func (d *differ) whole(parent string, c *draft, kind, effect string) {
 	}
 }
 
-// above tells whether a supervisor above was exclusive, and whether one is.
-type above struct{ was, is bool }
+// above tells whether a supervisor above was exclusive, and whether one is; and whether
+// one has children restart in turn.
+type above struct{ was, is, rolls bool }
 
 func (d *differ) siblings(parent string, old, new []*draft, by above) {
 	before, after := byID(old), byID(new)
@@ -153,7 +156,7 @@ func (d *differ) child(path string, old, new *draft, by above) {
 	if old.many() && new.many() {
 		fields, restarts = changedMany(old, new)
 	}
-	by = above{by.was || old.worker().spec.Exclusive, by.is || new.worker().spec.Exclusive}
+	by = above{by.was || old.worker().spec.Exclusive, by.is || new.worker().spec.Exclusive, by.rolls || new.rolls()}
 	if by.was != by.is && new.sup == nil {
 		restarts = true // its lives begin under a lease now, or no longer
 		if old.worker().spec.Exclusive == new.worker().spec.Exclusive {
@@ -164,12 +167,19 @@ func (d *differ) child(path string, old, new *draft, by above) {
 	case (old.sup == nil) != (new.sup == nil), old.many() != new.many():
 		d.add(path, Changed, Refused, fields)
 		return
+	case len(fields) > 0 && restarts && by.rolls:
+		d.add(path, Changed, InTurn, fields)
 	case len(fields) > 0 && restarts:
 		d.add(path, Changed, Restarts, fields)
 	case len(fields) > 0:
 		d.add(path, Changed, manyEffect(old, new), fields)
 	}
 	d.siblings(path, old.children, new.children, by)
+}
+
+// rolls: what is at or below d restarts in turn.
+func (d *draft) rolls() bool {
+	return d.spec.Update != nil || d.sup != nil && d.sup.Update != nil || d.pool != nil && d.pool.update != nil
 }
 
 // changed compares all keys, and tells whether one of them restarts a worker.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -16,6 +17,9 @@ func drawTree(rt *rapid.T) supervisor.Spec {
 	s := supervisor.Spec{
 		Name: "t", Strategy: supervisor.OneForOne, RestartPolicy: supervisor.DefaultRestartPolicy(),
 		Exclusive: rapid.IntRange(0, 4).Draw(rt, "exclusive") == 0, Children: drawChildren(rt, 2),
+	}
+	if rapid.Bool().Draw(rt, "update") {
+		s.Update = &supervisor.UpdatePolicy{Parallel: rapid.IntRange(1, 3).Draw(rt, "parallel"), Deadline: time.Minute}
 	}
 	return s
 }
@@ -84,10 +88,17 @@ func TestDiffTellsTheTruth(t *testing.T) {
 			}
 		}
 		effects := map[supervisor.Verdict]string{
-			supervisor.VerdictRestart: Restarts, supervisor.VerdictStart: Starts, supervisor.VerdictRemove: Stops,
+			supervisor.VerdictRestart: Restarts, supervisor.VerdictWait: Restarts, supervisor.VerdictStart: Starts, supervisor.VerdictRemove: Stops,
 		}
 		for _, d := range step(supervisor.Edit{Spec: next}, 1000) {
-			done[d.Path] = effects[d.Verdict]
+			if d.Verdict != supervisor.VerdictUpdate {
+				done[d.Path] = effects[d.Verdict]
+			}
+		}
+		for path, effect := range said {
+			if effect == InTurn && next.Update != nil {
+				said[path] = Restarts
+			}
 		}
 		if !maps.Equal(said, done) {
 			rt.Fatalf("Diff said %v, the edit did %v", said, done)
@@ -138,7 +149,7 @@ func sayOfEach(said map[string]string, c Change, many [2]int) {
 			effect = Starts
 		case i >= many[1]:
 			effect = Stops
-		case c.Effect == Restarts:
+		case c.Effect == Restarts, c.Effect == InTurn:
 			effect = Restarts
 		default:
 			continue
