@@ -96,12 +96,14 @@ type edit struct {
 }
 
 // change is a worker to be renewed; stay keeps it on its node. now: its turn is at
-// once, whatever the policy; was is what it keeps until its turn otherwise.
+// once, whatever the policy; was is what it keeps until its turn otherwise. waited: it
+// was waiting for its turn already.
 type change struct {
-	n    *node
-	stay bool
-	now  bool
-	was  former
+	n      *node
+	stay   bool
+	now    bool
+	waited bool
+	was    former
 }
 
 // children rebuilds the children of s, taking over the nodes that were there.
@@ -164,6 +166,7 @@ func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
 	if !n.worker() {
 		return
 	}
+	waited := n.next != nil
 	n.next = nil
 	leaving := n.parent == nil // and wanted again
 	fits := same(n.spec.Placement, c.Placement)
@@ -175,7 +178,7 @@ func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
 		(n.spec.RestartType != Permanent || !same(n.spec.Exits, c.Exits)) // else it ended for good by its own word, or its exit rules
 	now := leaving || revive || n == e.failed
 	if now || !fits || n.exclusive != exclusive || !same(n.spec.Program, c.Program) {
-		e.changed = append(e.changed, change{n, fits, now, former{n.spec.Program, n.spec.Placement, n.exclusive}})
+		e.changed = append(e.changed, change{n, fits, now, waited, former{n.spec.Program, n.spec.Placement, n.exclusive}})
 	}
 }
 
@@ -225,6 +228,9 @@ func (e *edit) begin(wasFailed bool) {
 	}
 	for _, c := range e.changed {
 		switch down := c.n.parent.down; {
+		case c.waited && !c.now && e.cause.Kind == CauseOperator: // Scale is no new spec
+			c.n.hold(c.was)
+			continue
 		case down != "":
 			if c.n.life.Then == phaseRemoved { // wanted again, but not now
 				t.end(c.n, down, renewal{})

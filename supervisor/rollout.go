@@ -348,12 +348,13 @@ func (t *Tree) revert(n *node, cause Cause) bool {
 	if n != nil {
 		why = fmt.Sprintf("%s failed with its new spec (%s)", n.path, cause.Detail)
 	}
-	if err := t.editable(base, t.shaping(&base)); err != nil {
+	sh := t.shaping(&base)
+	if err := t.editable(base, sh); err != nil {
 		t.halt(cause, fmt.Sprintf("%s, and there is no way back: %v", why, err))
 		return false
 	}
 	if n != nil && n.life.Phase == PhasePending && n.life.Node != "" {
-		if c := base.Expand().find(n.path); c != nil && !same(c.Placement, n.spec.Placement) {
+		if c := sh.expand(base).find(n.path); c != nil && !same(c.Placement, n.spec.Placement) {
 			t.holdBack(n, n.life.Node, false) // its node may answer the end itself
 		}
 	}
