@@ -10,7 +10,7 @@ import (
 // parseSpec reads a tree as the scripts write it: the root on the first line,
 // children below it by indentation.
 //
-//	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m update=1:10s[:revert][:1m]
+//	shop rest_for_one max=3 in=10s backoff=fixed:0s retry_after=1m update=1:10s[:revert][:1m] after=base,net/db
 //	  store move_after=2 max_restarts=1
 //	  web supervisor one_for_one transient
 //	    api temporary run=v2 needs=ssd exclusive replicas=3 spread=strict finish_on=0,SIGTERM
@@ -33,7 +33,7 @@ func parseSpec(text string) (Spec, error) {
 	return Spec{
 		Name: root.child.ID, Strategy: root.child.Supervisor.Strategy, RestartPolicy: root.child.Supervisor.RestartPolicy,
 		RetryAfter: root.retryAfter, Exclusive: root.child.Exclusive, Update: root.child.Supervisor.Update,
-		AutoShutdown: root.child.Supervisor.AutoShutdown, Children: children,
+		AutoShutdown: root.child.Supervisor.AutoShutdown, After: root.after, Children: children,
 	}, err
 }
 
@@ -63,6 +63,7 @@ func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, "
 type parsed struct {
 	child      ChildSpec
 	retryAfter time.Duration
+	after      []string
 }
 
 func parseLine(line string) (parsed, error) {
@@ -121,6 +122,8 @@ func (p *parsed) set(key, value string) (err error) {
 		c.Supervisor.AutoShutdown = AutoShutdown(value)
 	case "retry_after":
 		p.retryAfter, err = time.ParseDuration(value)
+	case "after":
+		p.after = strings.Split(value, ",")
 	case "max_restarts":
 		var n int
 		n, err = strconv.Atoi(value)

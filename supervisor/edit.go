@@ -33,6 +33,7 @@ func (t *Tree) edit(spec Spec, failed *node, cause Cause, r *rollout) {
 	wasFailed := t.failed
 	t.failed, t.rollout = false, r
 	e := t.reshape(spec, sh, cause, failed)
+	t.forgetDeps()
 	e.begin(wasFailed)
 	e.rollOut(wasFailed)
 }
@@ -116,6 +117,7 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 		exclusive := s.exclusive || c.Exclusive
 		if n == nil {
 			n = e.t.build(path, s, c, nil)
+			n.born = e.t.epoch
 			n.comeDown(s.down)
 			e.added = append(e.added, n)
 		} else {
@@ -313,17 +315,16 @@ func (e *edit) rollOut(wasFailed bool) {
 
 // recount rebuilds every counter after the shape of the tree changed.
 func (t *Tree) recount() {
-	var sum func(n *node) (int, int)
-	sum = func(n *node) (unsettled, ending int) {
+	var sum func(n *node)
+	sum = func(n *node) {
+		n.unsettled, n.ending, n.amiss = 0, 0, 0
 		if n.worker() {
-			unsettled, ending = bool2int(!n.life.settled()), bool2int(n.life.Phase == PhaseStopping)
+			n.unsettled, n.ending, n.amiss = bool2int(!n.life.settled()), bool2int(n.life.Phase == PhaseStopping), bool2int(n.wrong(&n.life))
 		}
 		for _, c := range n.children {
-			u, d := sum(c)
-			unsettled, ending = unsettled+u, ending+d
+			sum(c)
+			n.unsettled, n.ending, n.amiss = n.unsettled+c.unsettled, n.ending+c.ending, n.amiss+c.amiss
 		}
-		n.unsettled, n.ending = unsettled, ending
-		return unsettled, ending
 	}
 	sum(t.root)
 	clear(t.stopping)

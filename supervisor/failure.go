@@ -203,8 +203,11 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 
 // origin names what a group restart goes back to.
 func origin(c Cause) string {
-	if c.Kind == CauseOperator || c.Kind == CauseUpdate || c.Kind == CauseRevert {
+	switch c.Kind {
+	case CauseOperator, CauseUpdate, CauseRevert:
 		return " (" + because(c) + ")"
+	case CauseDependency:
+		return " because of " + c.Path + ", which its tree comes after (" + c.Detail + ")"
 	}
 	return " because of " + c.Path
 }
@@ -247,7 +250,7 @@ func (t *Tree) rejoin(y *node) {
 
 // restartSupervisor starts all children of s as a new supervisor process would.
 func (t *Tree) restartSupervisor(s *node, r renewal, cause Cause) {
-	s.down, s.begun, s.shared = "", t.epoch, nil
+	s.down, s.begun, s.born, s.shared = "", t.epoch, t.epoch, nil
 	t.touch(s)
 	for _, c := range s.children {
 		t.recycle(c, true, r, cause)

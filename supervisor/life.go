@@ -18,7 +18,7 @@ func (t *Tree) become(n *node, l life) {
 	}
 	n.life = l
 	t.count(n, bool2int(!l.settled())-bool2int(!old.settled()),
-		bool2int(l.Phase == PhaseStopping)-bool2int(old.Phase == PhaseStopping))
+		bool2int(l.Phase == PhaseStopping)-bool2int(old.Phase == PhaseStopping), bool2int(n.wrong(&l))-bool2int(n.wrong(&old)))
 	t.countBatch(n, old, -1)
 	t.countBatch(n, l, +1)
 	t.countLeased(old, -1)
@@ -47,13 +47,14 @@ func bool2int(b bool) int {
 	return 0
 }
 
-func (t *Tree) count(n *node, unsettled, ending int) {
-	if unsettled == 0 && ending == 0 {
+func (t *Tree) count(n *node, unsettled, ending, amiss int) {
+	if unsettled == 0 && ending == 0 && amiss == 0 {
 		return
 	}
 	for x := n; x != nil; x = x.parent {
 		x.unsettled += unsettled
 		x.ending += ending
+		x.amiss += amiss
 		t.touch(x) // a supervisor's status is the sum of these
 	}
 }
@@ -249,10 +250,14 @@ func (t *Tree) release() {
 
 // mayStart: at each level that orders its children, every sibling started before
 // it is settled, and no life of its batch below another sibling has yet to end. A
-// supervisor that began anew in this batch begins when all of it has ended.
+// supervisor that began anew in this batch begins when all of it has ended. What the
+// tree comes after is up, and what comes after it has ended.
 func (t *Tree) mayStart(n *node) bool {
 	if bug.On("group-order-ignored") {
 		return true
+	}
+	if t.shut && !bug.On("dependency-not-awaited") || t.obstructed(n, n.life.Epoch) && !bug.On("dependents-not-awaited") {
+		return false
 	}
 	for x := n; x.parent != nil; x = x.parent {
 		s, e := x.parent, n.life.Epoch
@@ -270,10 +275,13 @@ func (t *Tree) mayStart(n *node) bool {
 }
 
 // mayStop: no sibling started after it, at each level that orders its children,
-// has yet to end.
+// has yet to end, nor has what comes after a tree or path that begins anew with it.
 func (t *Tree) mayStop(n *node) bool {
 	if bug.On("stop-order-ignored") {
 		return true
+	}
+	if t.obstructed(n, n.life.Next) {
+		return false
 	}
 	for x := n; x.parent != nil; x = x.parent {
 		if x.parent.strategy.gated() && t.scan(x.parent).lastEnding > x.pos {

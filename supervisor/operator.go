@@ -72,6 +72,9 @@ func (t *Tree) startAll(n *node, asNew bool, cause Cause) {
 		n.forget()
 		n.down, asNew = "", true
 	}
+	if asNew || cause.Kind == CauseInitial {
+		n.born = t.epoch
+	}
 	t.touch(n)
 	for _, c := range n.children {
 		t.startAll(c, asNew, cause)

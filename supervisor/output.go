@@ -58,6 +58,8 @@ const (
 	CauseShutdown   CauseKind = "shutdown" // the end of a significant child
 	CauseFatal      CauseKind = "fatal"    // a failure that no restart would help
 	CauseWord       CauseKind = "word"     // the child's own word, or its exit rules
+	// CauseDependency: a path of another tree, which the tree comes after, began anew or failed.
+	CauseDependency CauseKind = "dependency"
 )
 
 // Budget is a restart window at a moment: Used of Max restarts in Period. Held

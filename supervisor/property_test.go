@@ -36,6 +36,7 @@ type walk struct {
 	*rig
 	stopped map[string]bool
 	given   map[Ref]Action
+	after   neighbours
 }
 
 func newWalk(f failer, spec Spec) *walk {
@@ -44,6 +45,7 @@ func newWalk(f failer, spec Spec) *walk {
 		f.Fatalf("%v", err)
 	}
 	w := &walk{rig: r, stopped: make(map[string]bool), given: make(map[Ref]Action)}
+	w.after.told = make(map[string]Dependency)
 	w.try(Start{Path: spec.Name})
 	return w
 }
@@ -77,15 +79,24 @@ func (w *walk) try(in Input) error {
 	for path, n := range w.tree.byPath {
 		wasDown[path] = n.worker() || n.down != ""
 	}
-	before := leased(w.tree)
+	before, lives := leased(w.tree), w.presentLives()
 	ds, err := w.step(in)
 	if err == nil {
 		w.follow(in, wasDown)
+		w.checkAfter(in, ds, lives)
 		w.checkLeft(before, in, ds)
 	}
 	w.checkGroups()
 	w.checkStopped()
 	return err
+}
+
+// mustTry gives an input that the tree cannot refuse.
+func (w *walk) mustTry(in Input) {
+	w.Helper()
+	if err := w.try(in); err != nil {
+		w.Fatalf("%+v: %v", in, err)
+	}
 }
 
 // checkFenced: no exclusive life that may have had a process is left on the node. One
@@ -201,16 +212,16 @@ func (w *walk) checkGroups() {
 		switch {
 		case l.Phase == PhaseStarting && l.Released:
 			// One that its node began again alone had its turn.
-			if given[ref] = Run; w.given[ref] != Run && l.Alone == 0 && !turnToStart(n) {
+			if given[ref] = Run; w.given[ref] != Run && l.Alone == 0 && !(turnToStart(n) && w.freeToStart(n)) {
 				w.Fatalf("%s may start before its turn", n.path)
 			}
-		case l.Phase == PhaseStarting && turnToStart(n):
+		case l.Phase == PhaseStarting && turnToStart(n) && w.freeToStart(n):
 			w.Fatalf("%s waits to start for nothing", n.path)
 		case l.Phase == PhaseStopping && l.Halted:
-			if given[ref] = Halt; w.given[ref] != Halt && !turnToStop(n) {
+			if given[ref] = Halt; w.given[ref] != Halt && !(turnToStop(n) && w.freeOf(n, l.Next)) {
 				w.Fatalf("%s is to stop before its turn", n.path)
 			}
-		case l.Phase == PhaseStopping && turnToStop(n):
+		case l.Phase == PhaseStopping && turnToStop(n) && w.freeOf(n, l.Next):
 			w.Fatalf("%s waits to stop for nothing", n.path)
 		}
 	}
@@ -260,17 +271,18 @@ func (w *walk) heal() {
 	w.Helper()
 	for _, node := range slices.Sorted(maps.Keys(w.lost)) {
 		if w.lost[node] {
-			w.must(NodeLost{Node: node, Reason: "its lease has run out"})
+			w.mustTry(NodeLost{Node: node, Reason: "its lease has run out"})
 		}
 	}
 	if w.tree.failed {
-		w.must(Start{Path: w.tree.Name(), By: "ann"})
+		w.mustTry(Start{Path: w.tree.Name(), By: "ann"})
 	}
 	bound := 10*len(w.tree.byPath) + 20
 	if w.tree.rollout.moves() {
 		bound += 20 * len(w.tree.byPath) // there, and back
 	}
 	for did := true; did; bound-- {
+		w.allWell()
 		if bound == 0 {
 			w.Fatalf("the tree does not settle (P5): %+v", w.tree.Children())
 		}

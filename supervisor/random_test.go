@@ -50,6 +50,9 @@ func drawSpec(rt *rapid.T) Spec {
 	spec.Update = drawUpdate(rt)
 	spec.Children = drawChildren(rt, spec.RestartPolicy, 1, &left)
 	spec.AutoShutdown = drawSignificance(rt, spec.Children)
+	if rapid.IntRange(0, 2).Draw(rt, "after") == 0 {
+		spec.After = rapid.SampledFrom([][]string{{"base"}, {"net/db", "base"}}).Draw(rt, "paths")
+	}
 	return spec
 }
 
@@ -285,7 +288,11 @@ func (r *rig) drawScale(rt *rapid.T) Input {
 
 // drawInput draws anything that may happen to a tree.
 func (r *rig) drawInput(rt *rapid.T) Input {
-	switch rapid.IntRange(0, 19).Draw(rt, "input") {
+	switch rapid.IntRange(0, 21).Draw(rt, "input") {
+	case 20:
+		return r.drawDepend(rt)
+	case 21:
+		return r.drawFollow(rt)
 	case 0, 1:
 		path := r.drawPath(rt)
 		return Assign{Path: path, Epoch: r.drawEpoch(rt, path), Node: anyNode.Draw(rt, "node")}

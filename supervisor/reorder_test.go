@@ -102,6 +102,7 @@ func (w *walk) crashInOrder(rt *rapid.T) (tried int) {
 	for _, d := range ds {
 		switch {
 		case d.Verdict == VerdictEscalate:
+			w.checkGroups()
 			return 0
 		case !slices.ContainsFunc(want, func(top string) bool { return underPath(d.Path, top) }):
 			w.Fatalf("%s crashed, siblings after it are %v, and this followed: %+v", n.path, want[1:], d)

@@ -399,8 +399,8 @@ func (r *rig) checkTree() {
 		if n.parent == nil && n != t.root && n.life.Phase != PhaseStopping {
 			r.Fatalf("%s left the tree, has no life that ends and is still there", path)
 		}
-		if c := counts[n]; (n == t.root || n.parent != nil) && c != [2]int{n.unsettled, n.ending} {
-			r.Fatalf("%s counts %d unsettled and %d ending; a recount gives %v", path, n.unsettled, n.ending, c)
+		if c := counts[n]; (n == t.root || n.parent != nil) && c != [3]int{n.unsettled, n.ending, n.amiss} {
+			r.Fatalf("%s counts %d unsettled, %d ending and %d amiss; a recount gives %v", path, n.unsettled, n.ending, n.amiss, c)
 		}
 		if n.worker() {
 			r.checkLife(n)
@@ -415,16 +415,18 @@ func (r *rig) checkTree() {
 	r.checkIndexes(onNode)
 }
 
-// recounted counts, for every node, the unsettled and the ending workers below.
-func recounted(t *Tree) map[*node][2]int {
-	counts := make(map[*node][2]int)
+// recounted counts, for every node, the unsettled and the ending workers below, and those
+// that are amiss: stopped, or failed though somebody would restart them.
+func recounted(t *Tree) map[*node][3]int {
+	counts := make(map[*node][3]int)
 	t.root.walk(func(n *node) {
 		if !n.worker() {
 			return
 		}
 		for x := n; x != nil; x = x.parent {
-			c := counts[x]
-			counts[x] = [2]int{c[0] + bool2int(!n.life.settled()), c[1] + bool2int(n.life.Phase == PhaseStopping)}
+			c, p := counts[x], n.life.Phase
+			amiss := p == PhaseStopped || p == PhaseFailed && n.spec.RestartType != Temporary
+			counts[x] = [3]int{c[0] + bool2int(!n.life.settled()), c[1] + bool2int(p == PhaseStopping), c[2] + bool2int(amiss)}
 		}
 	})
 	return counts

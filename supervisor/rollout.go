@@ -344,6 +344,7 @@ func (t *Tree) halt(cause Cause, why string) {
 // with it at once, uncharged. False: it cannot be, and the rollout is halted.
 func (t *Tree) revert(n *node, cause Cause) bool {
 	r, base := t.rollout, *t.rollout.Base
+	base.After = t.spec.After // not of a child: others may have come after this tree since
 	why := because(cause)
 	if n != nil {
 		why = fmt.Sprintf("%s failed with its new spec (%s)", n.path, cause.Detail)

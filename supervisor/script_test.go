@@ -26,6 +26,8 @@ import (
 // reset PATH [why=()].
 // The leader: advance (the time of a rollout's next step).
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
+// dependency PATH [begun=N alone=N failed up] (of another tree: how it is now; the others are as
+// they were told), followed PATH.. [clear] (all that others come after), is PATH,
 // gone, stale (the last input again), late PATH (a crash of the life before), restore.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -105,6 +107,8 @@ func (s *script) command(d *datadriven.TestData, cmd string, args []datadriven.C
 		return fmt.Sprintf("%v\n", s.tree.Gone())
 	case "why":
 		return s.why(a.first())
+	case "is":
+		return fmt.Sprintf("%+v\n", s.tree.Dependency(a.first()))
 	case "back":
 		delete(s.lost, a.first())
 		return ""
@@ -181,6 +185,10 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return Rollout{Path: path, Verb: RolloutVerb(cmd), By: "ann"}
 	case "reset":
 		return Reset{Path: path, By: "ann", Why: a.one("why")}
+	case "dependency":
+		return s.dependency(path, a)
+	case "followed":
+		return s.followed(a)
 	}
 	d.Fatalf(s.failer.(*testing.T), "unknown directive %q", cmd)
 	return nil
@@ -296,6 +304,9 @@ func (s *script) settle() string {
 func (s *script) status() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s: %s\n", s.tree.Name(), s.tree.Status())
+	if paths := s.tree.WaitsFor(); len(paths) > 0 {
+		fmt.Fprintf(&out, "  waits for %s\n", strings.Join(paths, ", "))
+	}
 	if at, ok := s.tree.RetryAt(); ok {
 		fmt.Fprintf(&out, "  starts again at %v\n", at)
 	}

@@ -129,8 +129,11 @@ type Spec struct {
 	// Exclusive makes every child of the tree exclusive.
 	Exclusive bool `json:"exclusive,omitempty"`
 	// Update, if set, has an Edit renew the workers below a few at a time.
-	Update   *UpdatePolicy `json:"update,omitempty"`
-	Children []ChildSpec   `json:"children"`
+	Update *UpdatePolicy `json:"update,omitempty"`
+	// After are paths of other trees, or other trees, that this one starts after and
+	// restarts with, as the later siblings in rest_for_one do.
+	After    []string    `json:"after,omitempty"`
+	Children []ChildSpec `json:"children"`
 }
 
 // Size counts all children: workers, supervisors and instances, of a pool as many as it
@@ -300,6 +303,9 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("cannot use tree name: %w", err)
 	}
 	if err := validSupervisor(s.Name, s.Strategy, s.RestartPolicy, s.Update); err != nil {
+		return err
+	}
+	if err := validAfter(s.Name, s.After); err != nil {
 		return err
 	}
 	total := 0

@@ -22,7 +22,11 @@ type State struct {
 	Shared   []time.Duration `json:"shared,omitempty"`
 	History  []Decision      `json:"history,omitempty"`
 	// Scaled are the pools whose size is an operator's, by path.
-	Scaled []Scaled `json:"scaled,omitempty"`
+	Scaled  []Scaled     `json:"scaled,omitempty"`
+	Born    Epoch        `json:"born,omitempty"`
+	Deps    []Dependency `json:"deps,omitempty"`
+	Follows []Followed   `json:"follows,omitempty"`
+	Unbegun bool         `json:"unbegun,omitempty"`
 	// Nodes are all children in start order; Leaving those that left the spec
 	// and whose life has yet to end.
 	Nodes   []NodeState `json:"nodes"`
@@ -34,6 +38,7 @@ type NodeState struct {
 	Path    string          `json:"path"`
 	Down    Phase           `json:"down,omitempty"`
 	Begun   Epoch           `json:"begun,omitempty"`
+	Born    Epoch           `json:"born,omitempty"`
 	Window  []time.Duration `json:"window,omitempty"`
 	Shared  []time.Duration `json:"shared,omitempty"`
 	Loans   []loan          `json:"loans,omitempty"`
@@ -52,6 +57,7 @@ func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting, Rollout: t.rollout,
 		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(), Scaled: t.Scaled(),
+		Born: t.root.born, Deps: t.deps, Follows: t.follows, Unbegun: t.unbegun,
 	}
 	t.root.walk(func(n *node) {
 		if n.parent != nil {
@@ -68,7 +74,7 @@ func (t *Tree) State() State {
 
 func (n *node) state() NodeState {
 	return NodeState{
-		Path: n.path, Down: n.down, Begun: n.begun, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies,
+		Path: n.path, Down: n.down, Begun: n.begun, Born: n.born, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies,
 		Asked: n.askedUntil, Life: n.life, History: n.history.list(), Held: n.kept(), Watch: n.watch,
 	}
 }
@@ -103,6 +109,9 @@ func FromState(s State) (*Tree, error) {
 	}
 	t.failed, t.failedAt, t.deleting = s.Failed, s.FailedAt, s.Deleting
 	t.root.down, t.root.begun, t.root.shared, t.root.history = s.Down, s.Begun, s.Shared, history{ring: s.History}
+	t.root.born, t.deps, t.follows = s.Born, s.Deps, s.Follows
+	t.gate()
+	t.unbegun = s.Unbegun
 	for _, ns := range s.Nodes {
 		n := t.byPath[ns.Path]
 		if n == nil {
@@ -148,7 +157,7 @@ func (t *Tree) goOn(s State) error {
 
 // adopt gives a node its saved state and enters it into the indexes.
 func (t *Tree) adopt(n *node, ns NodeState) {
-	n.down, n.begun, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Window, ns.Shared, ns.Life, history{ring: ns.History}
+	n.down, n.begun, n.born, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Born, ns.Window, ns.Shared, ns.Life, history{ring: ns.History}
 	n.askedUntil = ns.Asked
 	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
 		t.lenders[n] = true

@@ -35,6 +35,14 @@ type Tree struct {
 	waiting []*node
 	changed []*node
 
+	// deps is what the tree was told of what it comes after, follows of its own paths
+	// that others come after. While shut nothing starts; unbegun, nothing has since all
+	// of it was last made to wait. See after.go.
+	deps    []Dependency
+	follows []Followed
+	shut    bool
+	unbegun bool
+
 	pace     Pace
 	failedAt time.Duration
 	failed   bool
@@ -79,8 +87,11 @@ type node struct {
 	// unsettled and ending count workers at or below this node that are not
 	// where they should stay, and whose life has yet to end.
 	unsettled, ending int
-	// begun is the batch in which a supervisor last started as a whole.
-	begun Epoch
+	// amiss counts those that are settled and neither run nor have finished (wrong).
+	amiss int
+	// begun is the batch in which a supervisor was last restarted as a whole; born is
+	// that of its last beginning, first starts and those after a stop included.
+	begun, born Epoch
 	// down is set while a supervisor does not run: failed or stopped.
 	down Phase
 
@@ -191,6 +202,8 @@ func newTree(spec Spec, sh shaping) (*Tree, error) {
 	t.root.strategy, t.root.policy, t.root.auto = spec.Strategy, spec.RestartPolicy, spec.AutoShutdown
 	t.root.inherit(spec.Exclusive)
 	t.number()
+	t.gate()
+	t.unbegun = t.shut
 	return t, nil
 }
 
@@ -216,6 +229,10 @@ func (t *Tree) build(path string, parent *node, spec *ChildSpec, children []Chil
 	for i := range children {
 		c := &children[i]
 		n.children = append(n.children, t.build(path+"/"+c.ID, n, c, c.Children))
+		n.amiss += n.children[i].amiss
+	}
+	if n.worker() {
+		n.amiss = 1
 	}
 	return n
 }
@@ -308,6 +325,10 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onRollout(in)
 	case Reset:
 		return t.onReset(in)
+	case Depend:
+		return t.onDepend(in)
+	case Follow:
+		return t.onFollow(in)
 	}
 	panic(fmt.Sprintf("supervisor: unknown input %T", in))
 }
