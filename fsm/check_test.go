@@ -18,12 +18,14 @@ type recounted struct {
 	used    map[string]Used
 	pending map[string]bool
 	against map[string]map[string]bool
+	graph   graph
 }
 
 func recount(s *state) recounted {
 	r := recounted{
 		places: make(map[string]place), where: make(map[string]string), apart: make(map[string][]string),
 		used: make(map[string]Used), pending: make(map[string]bool), against: make(map[string]map[string]bool),
+		graph: graphOf(s.trees),
 	}
 	for path, f := range s.faults {
 		if !f.Roams && r.against[f.Node] == nil {
@@ -57,7 +59,7 @@ func recount(s *state) recounted {
 func checkDerived(f failer, m *Machine) {
 	f.Helper()
 	s := &m.s
-	got := recounted{s.places, s.where, s.apart, s.used, s.pending, s.against}
+	got := recounted{s.places, s.where, s.apart, s.used, s.pending, s.against, s.graph}
 	if want := recount(s); !reflect.DeepEqual(got, want) {
 		f.Fatalf("index %d: the derived state is\n%+v, recounted it is\n%+v", s.index, got, want)
 	}

@@ -147,14 +147,18 @@ func (e Entry) Encode() ([]byte, error) {
 // fits: every input has a position of its own in the entry, so that no epoch is
 // made twice (P1). Events and assigns are an input each, another command is one.
 func (e Entry) fits() error {
-	inputs := 0
-	for i := range e.Commands {
-		inputs += max(1, len(e.Commands[i].Events)+len(e.Commands[i].Assign))
-	}
-	if inputs > supervisor.MaxInputs {
+	if inputs := e.inputs(); inputs > supervisor.MaxInputs {
 		return fmt.Errorf("cannot put %d inputs into one log entry: the limit is %d", inputs, supervisor.MaxInputs)
 	}
 	return nil
+}
+
+// inputs is how many positions the commands of the entry may take.
+func (e *Entry) inputs() (n int) {
+	for i := range e.Commands {
+		n += max(1, len(e.Commands[i].Events)+len(e.Commands[i].Assign))
+	}
+	return n
 }
 
 // decode reads an entry. Any error means that this build must not go on.

@@ -72,6 +72,10 @@ type state struct {
 	used    map[string]Used
 	pending map[string]bool
 	changed map[string]bool // paths, since TakeChanged
+	// graph is which trees come after which; stirred are those whose neighbours may have to
+	// be told of them, at the end of the entry (after.go).
+	graph   graph
+	stirred map[string]bool
 	// nodesChanged: a node's record changed since TakeChanged.
 	nodesChanged bool
 
@@ -95,6 +99,7 @@ func newState() state {
 		where: make(map[string]string), apart: make(map[string][]string),
 		pending: make(map[string]bool), changed: make(map[string]bool),
 		faults: make(map[string]fault), circuits: make(map[string]circuit), against: make(map[string]map[string]bool),
+		graph: graphOf(nil), stirred: make(map[string]bool),
 	}
 }
 
@@ -124,6 +129,7 @@ func (m *Machine) Apply(index uint64, data []byte) ([]Result, error) {
 		results[i] = s.run(&e.Commands[i])
 		results[i].Index = index
 	}
+	s.propagate(&e)
 	if err := m.remember(e.Commands); err != nil {
 		return nil, err
 	}
@@ -206,6 +212,7 @@ func (s *state) stepHere(t *supervisor.Tree, in supervisor.Input) ([]supervisor.
 	for i := range ds {
 		s.record(Record{Kind: KindDecision, Decision: &ds[i], Sentence: ds[i].Sentence})
 	}
+	s.stir(t.Name())
 	s.follow(t)
 	return ds, err
 }
@@ -231,6 +238,9 @@ func (s *state) follow(t *supervisor.Tree) {
 	}
 	if t.Gone() {
 		delete(s.trees, t.Name())
+		if s.graph.has(t.Name()) {
+			s.regraph()
+		}
 		s.record(Record{Kind: KindTree, Sentence: fmt.Sprintf("tree %s is deleted", t.Name())})
 	}
 }

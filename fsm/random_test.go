@@ -17,7 +17,7 @@ import (
 
 var (
 	nodeIDs   = []string{"n1", "n2", "n3", "n4"}
-	treeNames = []string{"t", "u"}
+	treeNames = []string{"t", "u", "v"}
 	anyID     = rapid.SampledFrom(nodeIDs)
 	anyTree   = rapid.SampledFrom(append(slices.Clone(treeNames), "nobody"))
 )
@@ -285,6 +285,13 @@ func drawTree(rt *rapid.T, name string) supervisor.Spec {
 		p := drawWorker(rt, name, "p")
 		p.Pool = &supervisor.Pool{Size: rapid.IntRange(0, 2).Draw(rt, "size"), Max: 4, RestartPolicy: drawPolicy(rt)}
 		s.Children = append(s.Children, p)
+	}
+	if rapid.IntRange(0, 2).Draw(rt, "after") > 0 {
+		for _, path := range []string{"t", "u/a", "u/s", "v", "v/b", "nobody"} {
+			if supervisor.TreeName(path) != name && rapid.IntRange(0, 3).Draw(rt, "path") == 0 {
+				s.After = append(s.After, path)
+			}
+		}
 	}
 	if rapid.Bool().Draw(rt, "nested") {
 		s.Children = append(s.Children, supervisor.ChildSpec{

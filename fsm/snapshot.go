@@ -120,6 +120,7 @@ func load(data []byte) (state, error) {
 		s.trees[t.Name()] = t
 		s.follow(t)
 	}
+	s.regraph() // what was told is in the trees; to look again tells nothing new
 	for _, f := range snap.Faults {
 		s.setFault(f)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/selfware/selfware/internal/bug"
@@ -50,8 +51,15 @@ func (s *state) applyTree(c *Command) Result {
 	if n := s.others(spec.Name) + spec.Size(); n > MaxLives {
 		return Result{Err: fmt.Errorf("%w: the cluster would have %d children, the limit is %d", supervisor.ErrRefused, n, MaxLives)}
 	}
+	if err := s.circle(spec); err != nil {
+		return Result{Err: err}
+	}
 	if t := s.trees[spec.Name]; t != nil {
+		after := t.Spec().After
 		ds, err := s.step(t, supervisor.Edit{Spec: *spec, By: by})
+		if err == nil && !slices.Equal(after, spec.After) {
+			s.regraph()
+		}
 		if err == nil {
 			s.record(Record{Kind: KindTree, Sentence: fmt.Sprintf("tree %s was applied (by %s)", spec.Name, by)})
 		}
@@ -65,6 +73,9 @@ func (s *state) applyTree(c *Command) Result {
 		return Result{Err: fmt.Errorf("%w: %v", supervisor.ErrRefused, err)}
 	}
 	s.trees[spec.Name] = t
+	if len(spec.After) > 0 {
+		s.regraph()
+	}
 	s.record(Record{Kind: KindTree, Sentence: fmt.Sprintf("tree %s is new (by %s)", spec.Name, by)})
 	ds, err := s.step(t, supervisor.Start{Path: spec.Name})
 	return Result{Err: err, Decisions: ds}

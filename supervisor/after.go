@@ -231,3 +231,23 @@ func validAfter(name string, paths []string) error {
 	}
 	return nil
 }
+
+// NotUp says of a path of this tree why it is not up; missing, if it is not there.
+func (t *Tree) NotUp(path string) (why string, missing bool) {
+	n := t.byPath[path]
+	if n == nil || n.parent == nil && n != t.root {
+		return fmt.Sprintf("tree %s has no %s", t.spec.Name, path), true
+	}
+	if n.worker() || n.down != "" {
+		return path + " is " + string(n.status().Phase), false
+	}
+	first := true
+	why = path + " was not up when it was last asked for"
+	n.walk(func(x *node) {
+		if x.worker() && (!x.life.settled() || x.wrong(&x.life)) && first {
+			first = false
+			why = x.path + " is " + string(x.status().Phase)
+		}
+	})
+	return why, false
+}
