@@ -343,7 +343,7 @@ func (old *neighbourhood) checkBeginning(f failer, v View, name, path string, no
 			f.Fatalf("index %d: %s goes on, and %s has begun anew", v.Index(), c.Path, path)
 		}
 	}
-	if begun == was || !t.Ending() {
+	if begun == was || was == 0 || !t.Ending() { // or it was not followed before
 		return
 	}
 	for ref, runs := range now.runs {

@@ -25,6 +25,7 @@ func checkTree(r *reader, root *node, t *treeDraft) {
 	if c.tree == "" {
 		return
 	}
+	c.after(root, t)
 	c.register(c.tree, t.children)
 	c.siblings(c.tree, t.spec.RestartPolicy, t.children)
 	c.significance(c.tree, t.spec.AutoShutdown, t.children)

@@ -30,6 +30,7 @@ var treeTable = table[treeDraft]{name: "the tree", doc: "A supervision tree: the
 		bind(entry[treeDraft]{name: "exclusive", field: "Spec.Exclusive", examples: []any{true},
 			doc: "Makes every child of the tree exclusive. " + exclusiveDoc},
 			boolKind(), false, func(t *treeDraft) *bool { return &t.spec.Exclusive }),
+		afterEntry(),
 		bind(entry[treeDraft]{name: "children", required: true, field: "Spec.Children",
 			doc:      "Children of the root supervisor, in start order. They stop in reverse order.",
 			examples: []any{[]any{map[string]any{"id": "api", "run": "./api --port 8080"}}}},
