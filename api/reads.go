@@ -113,7 +113,7 @@ func (s *Server) plan(ctx context.Context, in *planInput) (*answer[Plan], error)
 	if old != nil {
 		tag = fsm.Tag(*old)
 	}
-	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Tag: tag, Changes: changes, Notes: notes}}, nil
+	return &answer[Plan]{index, Plan{Tree: next.Name, New: old == nil, Tag: tag, Changes: changes, Notes: append(notes, s.notes(&next)...)}}, nil
 }
 
 // PathInput is the input of a read about one path.

@@ -66,6 +66,10 @@ type TreeStatus struct {
 	Children []ChildStatus `json:"children"`
 	// Rollout is the update under way, or the last one if it was taken back.
 	Rollout *Rollout `json:"rollout,omitempty"`
+	// After are other trees, or paths of them, that this one comes after.
+	After []string `json:"after,omitempty"`
+	// WaitsFor are those of them that are not up.
+	WaitsFor []Awaited `json:"waits_for,omitempty"`
 }
 
 // ChildStatus is one child.
@@ -120,6 +124,9 @@ type Why struct {
 	Decisions []supervisor.Decision `json:"decisions"`
 	// Waiting says, for a child without a node, what each node refuses it for.
 	Waiting *Waiting `json:"waiting,omitempty"`
+	// WaitsFor says, for a child that may not start yet, what its tree comes after and
+	// is not up.
+	WaitsFor []Awaited `json:"waits_for,omitempty"`
 }
 
 // Waiting is why a child has no node.
@@ -145,7 +152,7 @@ type Plan struct {
 	// the file changes just what the plan shows.
 	Tag     string        `json:"tag"`
 	Changes []spec.Change `json:"changes"`
-	// Notes say what becomes of pools that were scaled.
+	// Notes say what else comes of the file, such as of pools that were scaled.
 	Notes []string `json:"notes,omitempty"`
 }
 

@@ -144,7 +144,7 @@ func (p *picture) trees() []TreeStatus {
 
 // tree is one tree; with its supervisors too if all is asked for.
 func (p *picture) tree(t *supervisor.Tree, all bool) TreeStatus {
-	st := TreeStatus{Name: t.Name(), Status: string(t.Status()), Children: []ChildStatus{}, Rollout: p.rollout(t)}
+	st := TreeStatus{Name: t.Name(), Status: string(t.Status()), Children: []ChildStatus{}, Rollout: p.rollout(t), After: t.Spec().After, WaitsFor: p.awaits(t.Name())}
 	strategies := map[string]string{}
 	if all {
 		spec := t.Shape()
@@ -175,6 +175,9 @@ func (p *picture) child(c supervisor.Status) ChildStatus {
 		Path: c.Path, Supervisor: c.Supervisor, Exclusive: c.Exclusive, Status: string(c.Phase), Node: p.names.of(c.Node), Epoch: uint64(c.Epoch),
 		PID: c.PID, Restarts: c.Restarts, Moves: c.Moves, Since: p.wall(c.Since), Reason: p.names.text(c.Reason),
 		Turn: string(c.Turn),
+	}
+	if held := p.held(c); held != "" {
+		st.Reason = joined(st.Reason, held)
 	}
 	if c.Phase != supervisor.PhasePending || p.explained >= maxExplained {
 		return st
@@ -217,6 +220,9 @@ func (p *picture) why(path string) (Why, error) {
 	w := Why{Child: p.child(st), Budget: st.Budget, Decisions: p.names.decisions(t.History(path))}
 	if st.Supervisor {
 		w.Child.Strategy = p.strategy(t, path)
+	}
+	if p.held(st) != "" || st.Supervisor && path == t.Name() {
+		w.WaitsFor = p.awaits(t.Name())
 	}
 	if r, waits := cluster.Explain(p.v, path); waits {
 		w.Waiting = &Waiting{Why: p.names.text(r.Why), Refusals: []Refusal{}}

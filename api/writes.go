@@ -83,7 +83,12 @@ func (s *Server) apply(ctx context.Context, in *applyInput) (*answer[Done], erro
 	if err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree, If: tag}, "tree "+in.Name+" is applied")
+	notes := s.notes(&tree)
+	done, err := s.submit(ctx, in.Written, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree, If: tag}, "tree "+in.Name+" is applied")
+	if err == nil && len(notes) > 0 {
+		done.Body.Message += "; " + strings.Join(notes, "; ")
+	}
+	return done, err
 }
 
 type treeInput struct {

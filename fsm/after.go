@@ -267,5 +267,9 @@ func (v View) Awaits(name string) []Awaited {
 	return all
 }
 
+// Circle is the error that an apply of the spec would get for coming after itself, by way
+// of other trees; nil if it does not.
+func (v View) Circle(spec *supervisor.Spec) error { return v.s.circle(spec) }
+
 // Dependents lists the trees that come after a tree or a path of it, sorted.
 func (v View) Dependents(name string) []string { return v.s.graph.next(name) }

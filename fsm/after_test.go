@@ -266,16 +266,23 @@ func upNaive(v View, path string) bool {
 		}
 	}
 	spec := t.Spec()
-	note(spec.Name, spec.Expand().Children)
+	note(spec.Name, spec.Children)
+	inSpec := func(path string) (in bool) {
+		_, in = temporary[path]
+		if kin := t.Kin(path); kin != "" { // of an instance its child says what it is
+			temporary[path], in = temporary[kin], true
+		}
+		return in
+	}
 	named, found := t.Child(path)
-	if _, in := temporary[path]; !found || path != spec.Name && !in {
+	if !found || path != spec.Name && !inSpec(path) {
 		return false
 	}
 	if named.Phase == supervisor.PhaseFailed || named.Phase == supervisor.PhaseStopped {
 		return false
 	}
 	for _, c := range t.Children() {
-		if _, in := temporary[c.Path]; c.Supervisor || !in || c.Path != path && !strings.HasPrefix(c.Path, path+"/") {
+		if c.Supervisor || !inSpec(c.Path) || c.Path != path && !strings.HasPrefix(c.Path, path+"/") {
 			continue
 		}
 		switch c.Phase {

@@ -78,6 +78,7 @@ func treeTable(w io.Writer, tr api.TreeStatus, s Style) {
 	if tr.Rollout != nil {
 		fmt.Fprintln(w, "  "+rolloutLine(tr.Rollout, s))
 	}
+	awaited(w, "  ", tr.WaitsFor)
 	t := table{style: s, head: []string{"CHILD", "STATUS", "NODE", "PID", "RESTARTS", "MOVES", "SINCE", "WHY"}}
 	for _, ch := range tr.Children {
 		if ch.Supervisor {
@@ -87,6 +88,13 @@ func treeTable(w io.Writer, tr api.TreeStatus, s Style) {
 	}
 	if len(t.rows) > 0 {
 		t.print(w, "  ")
+	}
+}
+
+// awaited prints what a tree, or a child of it, waits for in other trees.
+func awaited(w io.Writer, indent string, all []api.Awaited) {
+	for _, a := range all {
+		fmt.Fprintf(w, "%swaits for %s: %s\n", indent, Clean(a.Path), Clean(a.Why))
 	}
 }
 
@@ -154,6 +162,10 @@ func Tree(w io.Writer, tr api.TreeStatus, s Style) {
 	if tr.Rollout != nil {
 		fmt.Fprintln(w, rolloutLine(tr.Rollout, s))
 	}
+	if len(tr.After) > 0 {
+		fmt.Fprintln(w, "comes after "+Clean(strings.Join(tr.After, ", ")))
+	}
+	awaited(w, "", tr.WaitsFor)
 }
 
 func where(ch api.ChildStatus) string {
@@ -241,6 +253,10 @@ func Why(w io.Writer, y api.Why, s Style) {
 	for i, d := range y.Decisions {
 		fmt.Fprintln(w)
 		decision(w, i+1, d, s)
+	}
+	if len(y.WaitsFor) > 0 {
+		fmt.Fprintln(w, "\nits tree comes after others, and nothing of it starts before they are up:")
+		awaited(w, "  ", y.WaitsFor)
 	}
 	if y.Waiting != nil {
 		fmt.Fprintf(w, "\nit waits for a node: %s\n", Clean(y.Waiting.Why))

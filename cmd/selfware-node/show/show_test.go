@@ -40,7 +40,8 @@ func cluster() api.Status {
 			{ID: "n2-b", Name: "n2", Address: "127.0.0.12:7401", Status: "lost", Voter: true, Reason: "its agent ended"},
 			{ID: "long-c", Name: "a-long-name", Address: "127.0.0.13:7401", Status: "draining"},
 		},
-		Trees: []api.TreeStatus{shop(), {Name: "empty", Status: "stopped"}},
+		Trees: []api.TreeStatus{shop(), {Name: "empty", Status: "stopped"},
+			{Name: "waits", Status: "degraded", After: []string{"shop"}, WaitsFor: []api.Awaited{{Path: "shop", Why: "shop/web/api is backoff"}}}},
 	}
 }
 
