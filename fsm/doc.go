@@ -72,6 +72,13 @@
 // longer than two minutes. Whoever has another reason to keep children off a node opens
 // its circuit with trip. See circuits.go.
 //
+// # Trees after trees
+//
+// What an entry does to a tree that others come after (supervisor.Spec.After) reaches
+// those before the entry is done: see after.go. What one entry carries happens at once:
+// an order to start that it gives may rest on what was up when it began. An apply that
+// would close a circle is refused, so the graph has none.
+//
 // # Faults
 //
 //   - An entry of an unknown schema, command type or field: Apply returns an error

@@ -26,6 +26,7 @@
 //     passes at once. What a program needs comes on top of every gap.
 //   - The voters stay who they are: the first 1, 3 or 5 nodes. In a cluster a voter that
 //     is lost is replaced.
+//   - What the tree comes after (after) is taken to be up all the time.
 //   - Of processors and memory every node has enough.
 //   - [Explain] takes back-offs as the policy has them; Run shortens each by up to a
 //     tenth, as a cluster does.

@@ -135,6 +135,7 @@ func some(all []member) string {
 }
 
 func explain(spec supervisor.Spec, m member) (Schedule, error) {
+	spec.After = nil // there is no other tree
 	tree, err := supervisor.NewTree(spec)
 	if err != nil {
 		return Schedule{}, err

@@ -93,6 +93,7 @@ func (w *world) begin() error {
 		w.lead.meet(h)
 	}
 	tree := w.cfg.Tree
+	tree.After = nil // there is no other tree
 	cmds = append(cmds, fsm.Command{Type: fsm.TypeApplyTree, Tree: &tree, By: "simulation"})
 	results, err := w.apply(cmds)
 	if err != nil {

@@ -156,3 +156,25 @@ func canTrip(p supervisor.RestartPolicy) bool {
 	}
 	return false
 }
+
+func TestManyAfter(t *testing.T) {
+	var paths []string
+	for i := range supervisor.MaxAfter {
+		paths = append(paths, fmt.Sprintf("t%d", i))
+	}
+	file := func() []byte {
+		return fmt.Appendf(nil, "name: many\nafter: [%s]\nchildren: [{id: a, run: ./a}]\n", strings.Join(paths, ", "))
+	}
+	s, err := Parse("many.yaml", file())
+	if err != nil || len(s.After) != supervisor.MaxAfter {
+		t.Fatalf("after %d paths: %v", len(s.After), err)
+	}
+	paths = append(paths, "more")
+	if _, err = Parse("many.yaml", file()); err == nil || !strings.Contains(err.Error(), "at most 64 paths") {
+		t.Errorf("one more: %v", err)
+	}
+	s.After = paths
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "the limit is 64") {
+		t.Errorf("one more, without a file: %v", err)
+	}
+}

@@ -40,6 +40,15 @@
 // ended with reason shutdown, as one that gave up is: only a permanent one is restarted. A
 // root that ends so leaves the tree finished, until a Start (significant.go).
 //
+// # Trees after trees
+//
+// A tree may come after paths of other trees (Spec.After), with rest_for_one's meaning. It
+// is told how those are (Depend): while one is not up, nothing of it starts; when one has
+// begun anew, or failed, it restarts as a supervisor does whose elder sibling restarted. And
+// it is told who comes after its own paths (Follow): what begins anew there waits until
+// those have ended. Both are levels, and neither says anything about other trees'
+// insides (after.go).
+//
 // # Exclusive lives
 //
 // Of an exclusive child at most one life may run in the whole cluster, and a lost

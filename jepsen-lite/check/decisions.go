@@ -21,7 +21,7 @@ func intensity(in *Input, v *Verdict) {
 		if c.Period == 0 {
 			continue
 		}
-		if d.Verdict == supervisor.VerdictStart && d.Cause.Kind == supervisor.CauseRetry || d.Cause.Kind == supervisor.CauseEscalation {
+		if d.Verdict == supervisor.VerdictStart && d.Cause.Kind == supervisor.CauseRetry || d.Cause.Kind == supervisor.CauseEscalation || d.Cause.Kind == supervisor.CauseDependency {
 			charges[d.Path] = nil // its supervisor began anew
 		}
 		if d.Verdict == supervisor.VerdictReset { // somebody asked for it
@@ -75,7 +75,7 @@ func (in *Input) births(v *Verdict) (restarts int) {
 		var began []history.Time
 		for i, l := range byChild[c.Path] {
 			switch supervisor.CauseKind(l.Reason) {
-			case supervisor.CauseRetry, supervisor.CauseEscalation, supervisor.CauseOperator, supervisor.CauseUpdate:
+			case supervisor.CauseRetry, supervisor.CauseEscalation, supervisor.CauseOperator, supervisor.CauseUpdate, supervisor.CauseDependency:
 				if i > 0 && byChild[c.Path][i-1].Epoch != l.Epoch {
 					began = nil
 					continue
