@@ -51,6 +51,8 @@ type RaftServer struct {
 type Config struct {
 	Cluster Cluster
 	Logs    LogReader
+	// Live lists the processes that this node holds; nil: it holds none.
+	Live func() []runner.Process
 	// Self is this node.
 	Self link.Node
 	// Peers lists raft's configuration as this node knows it. Required.

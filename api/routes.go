@@ -73,6 +73,7 @@ func (s *Server) routes() {
 	s.nodeRoutes()
 	s.eventRoutes()
 	s.logRoutes()
+	s.saysRoutes()
 	s.raftRoutes()
 	s.selfRoutes()
 }

@@ -88,6 +88,9 @@ type ChildStatus struct {
 	Reason     string    `json:"reason"`
 	// Turn, in a rollout: it waits for it, with its former program, or has it.
 	Turn string `json:"turn,omitempty" enum:"waits,tries"`
+	// Says is what it says of itself. It is not replicated, and no answer has it: clients
+	// that want it ask for it besides (GET /v1/says), as the command line does.
+	Says *Says `json:"says,omitempty" doc:"Left out by the API, see /v1/says; the command line fills it in"`
 }
 
 // Epoch is what tells the lives of a child apart outside the cluster. Of two lives

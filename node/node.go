@@ -327,7 +327,7 @@ func (n *Node) openAPI(dir, version string) error {
 	n.apiListeners = append(n.apiListeners, unix)
 	host, _ := os.Hostname()
 	n.api, err = api.New(api.Config{
-		Cluster: n.cluster, Logs: n.runner, Self: n.self, Peers: n.peers, Suspects: n.suspects,
+		Cluster: n.cluster, Logs: n.runner, Live: n.runner.Live, Self: n.self, Peers: n.peers, Suspects: n.suspects,
 		Hosts:   []string{host, n.settings.Advertise},
 		Version: version, Logger: n.log.With("part", "api"),
 	})

@@ -24,7 +24,9 @@
 //     still a zombie, so its number cannot belong to anybody else.
 //   - A child that is to say how it is (NOTIFY_SOCKET, sd_notify(3)) is heeded if the
 //     kernel says that the message came from its process group. The socket is the keeper's
-//     too: what is said while there is no runner is heard by the next.
+//     too: what is said while there is no runner is heard by the next. What it said last
+//     should follow from its end (X_SELFWARE=) goes with its Exited, to every runner that is
+//     told of it.
 //   - Children outlive the runner, unless its Run ends in peace. New adopts those that
 //     the keeper holds: they are live at once, with their pids and start times, their
 //     output is read on, and min_uptime, probes and stops under way go on where they
@@ -50,6 +52,9 @@
 //   - A child that is up is not well: stopped as by Stop, and its Exited is not Requested
 //     but Unwell, also if an agent dies meanwhile. A check that is merely slow for want of a
 //     free slot is not held against the child.
+//   - A helper speaks for its child and ends before it is read: it is not heeded, for nobody
+//     can tell any more whose it was. systemd-notify waits until it is (BARRIER=1); what the
+//     child itself says is heeded also after its end.
 //   - A child speaks while nobody reads: as many messages wait as the system lets
 //     (net.unix.max_dgram_qlen), and then it blocks, as it does when its pipes are full.
 //   - An environment with more than 256 KiB, and an exec probe or check that needs it: the

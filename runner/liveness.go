@@ -97,10 +97,28 @@ func (r *Runner) onHealth(p *life, found health.HealthStatus) {
 	r.judge(p, found)
 }
 
+// maxReason bounds what is shown of why a child is not well, in bytes.
+const maxReason = 512
+
+// tellHealth adds how p was found last. Under mu.
+func (p *life) tellHealth(to *Process) {
+	if !p.up || p.probed == nil || p.probed.Liveness == nil {
+		return
+	}
+	to.Health, to.Reason = p.found.Kind.String(), sane(p.found.Reason, maxReason)
+	if p.found.Kind == health.KindUnhealthy {
+		to.Severity = string(p.found.Severity)
+	}
+}
+
 // judge stops a child that is not well, with its own grace. Under mu.
 func (r *Runner) judge(p *life, found health.HealthStatus) {
 	switch {
 	case p.reaped || p.stopping || p.leaving || p.failure != "":
+		return
+	}
+	p.found = found
+	switch {
 	case found.Kind != health.KindUnhealthy:
 		r.log.Info("how a child is has changed", "key", p.key, "pid", p.pid, "health", found)
 	case found.Severity == health.Warning:

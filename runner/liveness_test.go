@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/selfware/selfware/supervisor/health"
 )
@@ -227,5 +228,30 @@ func TestLivenessIsRefused(t *testing.T) {
 		if e := g.wait("c", Failed); !strings.Contains(e.Err, want) {
 			t.Errorf("got %s, want %s", e, want)
 		}
+	}
+}
+
+// TestWarningIsShown: who asks learns how a child was found, although nothing follows; what
+// it says of itself can be anything, and is shown as text.
+func TestWarningIsShown(t *testing.T) {
+	g := newRig(t, Config{})
+	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer p.Close()
+	s := speaker(t, "READY=1\nSTATUS=caf\xe9 \x1b[31m"+strings.Repeat("x", 2*maxStatus))
+	s.Liveness = &Liveness{HTTP: p.URL, Interval: probeOften, FailureThreshold: 1, Severity: health.Warning}
+	g.start(s)
+	g.start(Spec{Key: "plain", Argv: []string{"sleep", "1000"}})
+	g.wait("c", Up)
+	g.wait("plain", Up)
+	eventually(t, "it is found", func() bool { return g.Live()[0].Health == "Unhealthy" })
+	live := g.Live()
+	if one := live[0]; one.Severity != "Warning" || !strings.Contains(one.Reason, "503") {
+		t.Errorf("shown: %+v", one)
+	}
+	if text := live[0].Status; !strings.HasPrefix(text, "caf?  [31mxx") || !utf8.ValidString(text) || len(text) > maxStatus+10 {
+		t.Errorf("it says %q", text)
+	}
+	if plain := live[1]; plain.Health+plain.Severity+plain.Reason+plain.Status != "" {
+		t.Errorf("of one that is not asked: %+v", plain)
 	}
 }

@@ -153,7 +153,7 @@ func (r *Runner) heed(p *life, text string) {
 		case "READY":
 			r.saysReady(p, value)
 		case "STATUS":
-			p.says = strings.ToValidUTF8(clip(value, maxStatus), "?")
+			p.says = sane(value, maxStatus)
 			r.log.Debug("child says", "key", p.key, "status", p.says)
 		case "STOPPING":
 			r.saysStopping(p, value)

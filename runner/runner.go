@@ -285,10 +285,12 @@ func (r *Runner) Live() []Process {
 		if p.onEnd != nil {
 			continue // a probe
 		}
-		list = append(list, Process{
+		one := Process{
 			Key: p.key, Name: p.name, PID: p.pid, StartTime: p.start, Since: p.since, Up: p.up, Stopping: p.stopping,
 			Status: p.says,
-		})
+		}
+		p.tellHealth(&one)
+		list = append(list, one)
 	}
 	return list
 }

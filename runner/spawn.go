@@ -39,6 +39,7 @@ type life struct {
 	exclusive, overdue bool
 	unprobe            func()              // ends its probe or liveness check, if one is asked
 	probed             *Spec               // for those, as long as they are needed
+	found              health.HealthStatus // by its liveness check, last
 	unwell             health.HealthStatus // why it is being stopped, if that was not asked for
 	notify             int                 // its NOTIFY_SOCKET, or -1
 	ready, leaving     bool                // it has said so there

@@ -163,6 +163,9 @@ type Process struct {
 	Up        bool      // Up was reported
 	Stopping  bool      // it is being ended: by Stop or Kill, or since it is not well
 	Status    string    // the STATUS= it said last, "" if it said none to this runner
+	// Health is what its liveness check found last, by the names of package health; "" if
+	// it has none, or is not up. Severity is that of Unhealthy, Reason why it is not Healthy.
+	Health, Severity, Reason string
 }
 
 // check returns the first fault of s that needs no look at the system.

@@ -56,6 +56,18 @@ func (c *Client) Nodes(ctx context.Context) ([]api.NodeStatus, error) {
 	return read[[]api.NodeStatus](ctx, c, "/v1/nodes", nil)
 }
 
+// Says is what a worker says of itself, and how its node finds it; or, with an empty path,
+// what all children on a node say that say something or are watched.
+func (c *Client) Says(ctx context.Context, path, node string) ([]api.Says, error) {
+	q := url.Values{}
+	for name, value := range map[string]string{"path": path, "node": node} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return read[[]api.Says](ctx, c, "/v1/says", q)
+}
+
 // Trees lists the trees by name, each with its workers.
 func (c *Client) Trees(ctx context.Context) ([]api.TreeStatus, error) {
 	return read[[]api.TreeStatus](ctx, c, "/v1/trees", nil)

@@ -81,6 +81,9 @@ func showStatus(c *cli.Context, cl *client.Client) error {
 	if err != nil {
 		return err
 	}
+	if !c.Bool("stale") {
+		hear(c.Context, cl, st.Nodes, st.Trees)
+	}
 	if c.Bool("json") {
 		return printJSON(c, st)
 	}
@@ -110,6 +113,9 @@ func showTree(c *cli.Context, cl *client.Client) error {
 			return err
 		}
 		trees = append(trees, t)
+	}
+	if nodes, err := cl.Nodes(c.Context); err == nil && !c.Bool("stale") {
+		hear(c.Context, cl, nodes, trees)
 	}
 	if c.Bool("json") {
 		return printJSON(c, trees)
@@ -148,6 +154,9 @@ func showWhy(c *cli.Context, cl *client.Client) error {
 	y, err := cl.Why(c.Context, c.Args().First())
 	if err != nil {
 		return err
+	}
+	if !c.Bool("stale") {
+		hearOne(c.Context, cl, &y.Child)
 	}
 	if c.Bool("json") {
 		return printJSON(c, y)

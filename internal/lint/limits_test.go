@@ -29,7 +29,7 @@ func TestLimitsNameTheirTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, name := 0, regexp.MustCompile("`([a-z/]+)`|(Test[A-Za-z0-9]+)")
+	rows, name := 0, regexp.MustCompile("`([a-z/-]+)`|(Test[A-Za-z0-9]+)")
 	for _, line := range strings.Split(string(text), "\n") {
 		cells := strings.Split(line, "|")
 		if len(cells) != 6 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| what |") {

@@ -101,9 +101,44 @@ func awaited(w io.Writer, indent string, all []api.Awaited) {
 // note is the reason of a state that is not simply well.
 func note(ch api.ChildStatus) string {
 	if ch.Status == "running" {
-		return turn(ch)
+		return joined(turn(ch), said(ch.Says))
 	}
-	return ch.Reason
+	return joined(ch.Reason, said(ch.Says))
+}
+
+// said is what a child says of itself, and how it was found if it is not well.
+func said(s *api.Says) string {
+	if s == nil {
+		return ""
+	}
+	text := ""
+	if s.Health != "" && s.Health != "Healthy" {
+		text = health(s)
+	}
+	if s.Status != "" {
+		text = joined(text, "says: "+s.Status)
+	}
+	return text
+}
+
+// health is how a child was found by its liveness check.
+func health(s *api.Says) string {
+	text := s.Health
+	if s.Severity != "" {
+		text += " (" + s.Severity + ")"
+	}
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	return text
+}
+
+// joined puts two notes after each other, if there are two.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // remark is what a tree says of a child besides: that it is exclusive, and its note.
@@ -244,6 +279,14 @@ func Why(w io.Writer, y api.Why, s Style) {
 		fmt.Fprintf(w, ", for %s", a)
 	}
 	fmt.Fprintln(w)
+	if says := ch.Says; says != nil {
+		if says.Status != "" {
+			fmt.Fprintf(w, "it says: %s\n", Clean(says.Status))
+		}
+		if says.Health != "" {
+			fmt.Fprintf(w, "its liveness check: %s\n", Clean(health(says)))
+		}
+	}
 	if y.Budget.Max > 0 || y.Budget.Period > 0 {
 		fmt.Fprintf(w, "budget: %d of %d restarts used in %s\n", y.Budget.Used, y.Budget.Max, span(y.Budget.Period))
 		if y.Budget.Held > 0 {

@@ -288,3 +288,35 @@ func TestAge(t *testing.T) {
 		t.Errorf("no time: got %s", got)
 	}
 }
+
+// TestSays: what a child says, and a liveness check of severity warning, stand where people
+// look; nothing is said of those who say nothing and are well.
+func TestSays(t *testing.T) {
+	warned := &api.Says{Status: "3 waiting\x1b[2J", Health: "Unhealthy", Severity: "Warning", Reason: "503 from /healthz"}
+	child := func(id string, s *api.Says) api.ChildStatus {
+		return api.ChildStatus{Path: "shop/" + id, Status: "running", Node: "n1", PID: 7, Says: s}
+	}
+	tree := api.TreeStatus{Name: "shop", Status: "running", Children: []api.ChildStatus{
+		child("a", warned), child("b", &api.Says{Health: "Healthy"}), child("c", nil), child("d", &api.Says{Health: "Degraded", Reason: "slow"}),
+	}}
+	var status, shown, why bytes.Buffer
+	Status(&status, api.Status{Trees: []api.TreeStatus{tree}}, Style{})
+	Trees(&shown, []api.TreeStatus{tree}, Style{})
+	for _, out := range []string{status.String(), shown.String()} {
+		for _, want := range []string{"Unhealthy (Warning): 503 from /healthz; says: 3 waiting", "Degraded: slow"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q is missing in\n%s", want, out)
+			}
+		}
+		if strings.Contains(out, "Healthy") || strings.Contains(out, "\x1b") {
+			t.Errorf("too much is said:\n%q", out)
+		}
+	}
+	Why(&why, api.Why{Child: tree.Children[0]}, Style{})
+	Why(&why, api.Why{Child: tree.Children[1]}, Style{})
+	for _, want := range []string{"\nit says: 3 waiting", "\nits liveness check: Unhealthy (Warning): 503 from /healthz\n", "\nits liveness check: Healthy\n"} {
+		if !strings.Contains(why.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &why)
+		}
+	}
+}
