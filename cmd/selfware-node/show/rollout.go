@@ -51,7 +51,7 @@ func rolloutLine(r *api.Rollout, s Style) string {
 		line += ", waits for " + Clean(strings.Join(r.Trying, ", "))
 	}
 	if r.Until != nil {
-		line += " until " + r.Until.Local().Format("15:04:05")
+		line += ", looks again at " + r.Until.Local().Format("15:04:05")
 	}
 	if r.Why != "" {
 		line += ": " + Clean(r.Why)

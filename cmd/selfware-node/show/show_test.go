@@ -190,7 +190,7 @@ func TestRolloutLine(t *testing.T) {
 		r    *api.Rollout
 		want string
 	}{
-		{timed, "updating 3 of 10, waits for shop/a until " + until.Local().Format("15:04:05")},
+		{timed, "updating 3 of 10, waits for shop/a, looks again at " + until.Local().Format("15:04:05")},
 		{rolls("updating", 0, "", "1", "2", "3", "4", "5").Rollout, "updating 0 of 5, waits for 1, 2, 3 and 2 more"},
 		{rolls("updating", 2, "").Rollout, "updating 2 of 5, waits for a supervisor that does not run"},
 		{rolls("reverting", 1, "a failed", "b").Rollout, "reverting 1 of 5, waits for b: a failed"},
