@@ -58,6 +58,7 @@ var ofNodes = []deed{
 		func(w *world, m move) string { return "up " + w.family()[m.who].path }},
 	{"report", listReport, doReport, lineReport},
 	{"lapse", listLapse, doLapse, lineLapse},
+	{"ask", listAsk, doAsk, func(w *world, m move) string { return "ask " + w.family()[m.who].path }},
 }
 
 func silent(*world, move) string { return "" }
@@ -119,13 +120,21 @@ func listEnd(w *world, emit func(who, host, arg int)) {
 		if w.left.fatals > 0 {
 			emit(p.who, p.host, int(fatal))
 		}
+		if w.left.words > 0 {
+			for says := saysFinish; says <= saysEscalate; says++ {
+				emit(p.who, p.host, int(says))
+			}
+		}
 	}
 }
 
 func doEnd(w *world, m move) error {
 	w.left.ends--
-	if ending(m.arg) == fatal {
+	switch e := ending(m.arg); {
+	case e == fatal:
 		w.left.fatals--
+	case e >= saysFinish:
+		w.left.words--
 	}
 	w.runs(m.who, m.host).end = ending(m.arg)
 	return nil
@@ -209,6 +218,30 @@ func (w *world) tell(m move, what supervisor.EventType) error {
 	return w.step(supervisor.ChildEvent{Path: w.family()[m.who].path, Epoch: w.node(m.who).Life.Epoch, Type: what, PID: 7})
 }
 
+// said are the words that may come with an end.
+var said = map[ending]supervisor.Verdict{
+	saysFinish: supervisor.VerdictFinish, saysFail: supervisor.VerdictFail,
+	saysMove: supervisor.VerdictMove, saysEscalate: supervisor.VerdictEscalate,
+}
+
+// listAsk: a child that runs asks to be moved.
+func listAsk(w *world, emit func(who, host, arg int)) {
+	for i := range w.procs {
+		p := &w.procs[i]
+		n := w.node(p.who)
+		if w.left.words > 0 && p.end == running && w.hosts[p.host].reach == up && n != nil && n.Life.Epoch == p.epoch && held(n) {
+			emit(p.who, p.host, 0)
+		}
+	}
+}
+
+func doAsk(w *world, m move) error {
+	w.left.words--
+	return w.step(supervisor.ChildEvent{
+		Path: w.family()[m.who].path, Epoch: w.runs(m.who, m.host).epoch, Type: supervisor.EventAsked, Word: supervisor.VerdictMove,
+	})
+}
+
 // listReport: the report of an end arrives, if its node has a session or had one then.
 func listReport(w *world, emit func(who, host, arg int)) {
 	seen := -1
@@ -240,6 +273,8 @@ func (w *world) report(m move) (p *proc, in supervisor.Input, gone bool) {
 		ev = supervisor.ChildEvent{Path: ev.Path, Epoch: ev.Epoch, Type: supervisor.EventFenced}
 	case halted:
 		ev.Reason, ev.Code, ev.Ordered = supervisor.ExitNormal, 0, true
+	case saysFinish, saysFail, saysMove, saysEscalate:
+		ev.Word = said[p.end]
 	}
 	if n := w.node(p.who); n != nil && n.Life.Node != "" && w.hosts[hostOf(n.Life.Node)].down {
 		return p, supervisor.LastWord(ev), true
@@ -272,6 +307,9 @@ func lineReport(w *world, m move) string {
 		normal: "exit " + path, failed: "crash " + path, fatal: "crash " + path + " fatal",
 		fenced: "fenced " + path, halted: "stopped " + path,
 	}[p.end]
+	if word := said[p.end]; word != "" {
+		line = "crash " + path + " says=" + string(word)
+	}
 	if gone && p.end != fenced {
 		line += " gone"
 	}

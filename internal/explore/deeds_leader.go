@@ -22,6 +22,7 @@ var ofLeader = []deed{
 	{"back", listBack, doBack, lineBack},
 	{"reboot", listFault(up, cut), doReboot, lineReboot},
 	{"returned", listReturned, doReturned, func(_ *world, m move) string { return "returned " + hostNames[m.host] }},
+	{"advance", listAdvance, func(w *world, _ move) error { return w.step(supervisor.Advance{}) }, func(*world, move) string { return "advance" }},
 	{"retry", listRetry, doRetry, func(*world, move) string { return "start by=" + supervisor.RetryBy }},
 }
 
@@ -32,14 +33,24 @@ func (w *world) eligible(h int) bool {
 }
 
 // fits: a waiting life may go there. A node that an operator named is held to as long as
-// it can be had.
+// it can be had, and nodes to be avoided are taken if there is no other.
 func (w *world) fits(n *supervisor.NodeState, h int) bool {
 	l := &n.Life
-	if !w.eligible(h) || slices.Contains(l.Avoid, hostNames[h]) {
+	if !w.eligible(h) {
 		return false
 	}
-	only := hostOf(l.Only)
-	return only < 0 || only == h || !w.eligible(only)
+	if only := hostOf(l.Only); only >= 0 && w.eligible(only) {
+		return only == h && !slices.Contains(l.Avoid, l.Only)
+	}
+	if !slices.Contains(l.Avoid, hostNames[h]) {
+		return true
+	}
+	for other := range w.scope.hosts {
+		if w.eligible(other) && !slices.Contains(l.Avoid, hostNames[other]) {
+			return false
+		}
+	}
+	return true
 }
 
 func listPlace(w *world, emit func(who, host, arg int)) {
@@ -75,7 +86,7 @@ func (w *world) timely() bool {
 	}
 	for i := range w.st.Nodes {
 		n := &w.st.Nodes[i]
-		if n.Life.NotBefore > w.now && !settled(n) {
+		if n.Life.NotBefore > w.now && !settled(n) || n.Asked >= w.now {
 			return true
 		}
 		for _, l := range n.Loans {
@@ -83,6 +94,9 @@ func (w *world) timely() bool {
 				return true
 			}
 		}
+	}
+	if at, ok := w.tree.NextAt(); ok && at > w.now {
+		return true
 	}
 	at, retries := w.tree.RetryAt()
 	return retries && at > w.now
@@ -329,6 +343,13 @@ func (w *world) obeyed(h int) bool {
 
 func doReturned(w *world, m move) error {
 	return w.step(supervisor.Returned{Node: hostNames[m.host]})
+}
+
+// listAdvance: the next step of a rollout is due.
+func listAdvance(w *world, emit func(who, host, arg int)) {
+	if at, ok := w.tree.NextAt(); ok && at <= w.now {
+		emit(0, 0, 0)
+	}
 }
 
 // listRetry: on_exhausted: retry_after.

@@ -11,6 +11,10 @@ var ofOperator = []deed{
 	{"start", listVerb, doVerb(func(path string, _ int) supervisor.Input { return supervisor.Start{Path: path, By: "ann"} }), lineVerb("start")},
 	{"stop", listVerb, doVerb(func(path string, _ int) supervisor.Input { return supervisor.Stop{Path: path, By: "ann"} }), lineVerb("stop")},
 	{"restart", listVerb, doVerb(func(path string, _ int) supervisor.Input { return supervisor.Restart{Path: path, By: "ann"} }), lineVerb("restart")},
+	{"reset", listVerb, doVerb(func(path string, _ int) supervisor.Input { return supervisor.Reset{Path: path, By: "ann"} }), lineVerb("reset")},
+	{"rollout", listRollout, doVerb(func(path string, arg int) supervisor.Input {
+		return supervisor.Rollout{Path: path, Verb: rolloutVerbs[arg], By: "ann"}
+	}), func(_ *world, m move) string { return string(rolloutVerbs[m.arg]) }},
 	{"move", listMove, doVerb(func(path string, arg int) supervisor.Input {
 		return supervisor.Move{Path: path, To: target(arg), By: "ann"}
 	}), lineMove},
@@ -51,6 +55,17 @@ func byAnn(verb string) string {
 		return " by=ann"
 	}
 	return ""
+}
+
+var rolloutVerbs = []supervisor.RolloutVerb{supervisor.RolloutPause, supervisor.RolloutResume, supervisor.RolloutRevert}
+
+// listRollout: a word about the rollout under way.
+func listRollout(w *world, emit func(who, host, arg int)) {
+	if w.left.verbs > 0 && w.st.Rollout != nil {
+		for arg := range rolloutVerbs {
+			emit(0, 0, arg)
+		}
+	}
 }
 
 // target is the node that a move names: none, or one by number from 1.
@@ -120,7 +135,7 @@ func listEdit(w *world, emit func(who, host, arg int)) {
 
 func doEdit(w *world, m move) error {
 	w.left.verbs--
-	return w.stepTo(supervisor.Edit{Spec: w.specs[m.arg], By: "ann"}, m.arg)
+	return w.step(supervisor.Edit{Spec: w.specs[m.arg], By: "ann"})
 }
 
 func lineEdit(w *world, m move) string {

@@ -32,8 +32,13 @@ func (w *world) expect(in supervisor.Input) *due {
 		return nil
 	}
 	d := &due{restarts: -1, downs: -1, charged: -1}
+	if ev.Word != supervisor.VerdictFinish && w.tries(k, n) && (ev.Fatal || ev.Word != "" || ev.Reason != supervisor.ExitNormal ||
+		w.family()[k].restart == supervisor.Permanent) {
+		return nil // the former spec is the answer
+	}
 	switch x := &w.family()[k]; {
-	case ev.Fatal:
+	case ev.Word == supervisor.VerdictFinish, ev.Word == supervisor.VerdictFail:
+	case ev.Fatal, ev.Word == supervisor.VerdictEscalate:
 		d.escalates = append(d.escalates, x.path)
 		w.above(d, k)
 	case x.restart == supervisor.Temporary, x.restart == supervisor.Transient && ev.Reason == supervisor.ExitNormal:
@@ -41,6 +46,17 @@ func (w *world) expect(in supervisor.Input) *due {
 		w.fails(d, k)
 	}
 	return d
+}
+
+// tries: the child has a new spec that it has yet to stand the test of, and its failure
+// gives the tree the former one back.
+func (w *world) tries(k int, n *supervisor.NodeState) bool {
+	r := w.st.Rollout
+	if n.Watch == nil || r == nil || r.Phase != supervisor.RolloutUpdating {
+		return false
+	}
+	p := r.Policies[w.family()[w.family()[k].parent].path]
+	return p.AutoRevert && !(n.Life.Phase == supervisor.PhaseRunning && w.now >= n.Life.Since+p.MinReady)
 }
 
 // fails: a child of a supervisor is over and should not be.
@@ -130,6 +146,13 @@ func (w *world) below(k int, f func(x int)) {
 func (w *world) forget(e *event) {
 	_, start := e.in.(supervisor.Start)
 	_, restart := e.in.(supervisor.Restart)
+	if reset, ok := e.in.(supervisor.Reset); ok {
+		w.below(w.by[reset.Path], func(x int) {
+			if w.own[x] = nil; x > 0 && w.family()[w.family()[x].parent].shares() {
+				w.shared[w.family()[x].parent] = nil
+			}
+		})
+	}
 	for k := range w.family() {
 		x := &w.family()[k]
 		if !x.in || x.worker {

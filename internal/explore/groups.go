@@ -79,7 +79,7 @@ func (w *world) sibling(e *event, y int, fates []fate) {
 		}
 		return
 	}
-	if temporary {
+	if temporary || w.nodeOf(e.before, e.variant, y).Life.Phase == supervisor.PhaseFailed { // for good
 		fates[y] = ended
 		return
 	}

@@ -8,7 +8,7 @@ import (
 
 // kindly are the deeds of a world in which nothing goes wrong any more, in the order in
 // which they are done.
-var kindly = []string{"back", "undrain", "fence", "report", "halt", "disown", "place", "begin", "up", "returned", "retry"}
+var kindly = []string{"back", "undrain", "fence", "report", "halt", "disown", "place", "begin", "up", "returned", "advance", "retry"}
 
 // patience is how many deeds may be needed until all children run.
 const patience = 200
@@ -63,6 +63,9 @@ func (w *world) waits() (later bool) {
 	w.workers(func(_ int, n *supervisor.NodeState) {
 		later = later || n.Life.Phase == supervisor.PhaseStarting && n.Life.NotBefore > w.now
 	})
+	if at, ok := w.tree.NextAt(); ok && at > w.now {
+		return true
+	}
 	at, retries := w.tree.RetryAt()
 	return later || retries && at > w.now
 }
@@ -87,6 +90,9 @@ func (w *world) startNext() bool {
 func (w *world) whole() bool {
 	if w.st.Deleting {
 		return w.tree.Gone() && len(w.procs) == 0
+	}
+	if r := w.st.Rollout; r != nil && (r.Phase == supervisor.RolloutUpdating || r.Phase == supervisor.RolloutReverting) {
+		return false
 	}
 	count := 0
 	for k := range w.family() {

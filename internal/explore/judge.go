@@ -42,6 +42,7 @@ func (w *world) judge(e *event) {
 	w.judgeWindows(e)
 	w.judgeGroup(e)
 	w.judgeTurns(e)
+	w.judgeRollout()
 	w.workers(func(k int, n *supervisor.NodeState) {
 		l := &n.Life
 		if w.stopped[k] && l.Phase != supervisor.PhaseStopped && !(l.Phase == supervisor.PhaseStopping && l.Then == supervisor.PhaseStopped) {
@@ -120,6 +121,21 @@ func (w *world) judgeWindow(what string, got, want []time.Duration, budget int) 
 	}
 	if len(a) > budget {
 		w.violate("P3", "%s has %d charges of %d", what, len(a), budget)
+	}
+}
+
+// judgeRollout: no more children have their turn than may at a time (P5).
+func (w *world) judgeRollout() {
+	turns := make(map[int]int)
+	w.workers(func(k int, n *supervisor.NodeState) {
+		if n.Watch != nil && w.family()[k].in {
+			turns[w.family()[k].parent]++
+		}
+	})
+	for s, n := range turns {
+		if p := w.specs[w.variant].Update; p != nil && s == 0 && n > p.Parallel {
+			w.violate("P5", "%d children have their turn, %d may", n, p.Parallel)
+		}
 	}
 }
 

@@ -41,9 +41,9 @@ type keyer struct {
 // they explain, or count what nobody decides on. Any other field is part of the key.
 var (
 	stateRest = rest(reflect.TypeFor[supervisor.State](),
-		"Spec", "Failed", "FailedAt", "Deleting", "Down", "Begun", "Shared", "History", "Nodes", "Leaving")
+		"Spec", "Failed", "FailedAt", "Deleting", "Down", "Begun", "Shared", "History", "Nodes", "Leaving", "Rollout")
 	nodeRest = rest(reflect.TypeFor[supervisor.NodeState](),
-		"Path", "Down", "Begun", "Window", "Shared", "Loans", "Tallies", "Life", "History", "Spec")
+		"Path", "Down", "Begun", "Window", "Shared", "Loans", "Tallies", "Life", "History", "Spec", "Asked", "Held", "Watch")
 	lifeRest = rest(reflect.TypeOf(supervisor.NodeState{}.Life),
 		"Phase", "Epoch", "Node", "Last", "Avoid", "Only", "Released", "Halted", "Spawned", "PID", "NotBefore", "Delayed", "Start",
 		"Since", "Reason", "Next", "Then", "Stay", "Exclusive", "Generation", "Restarts", "Moves", "Crashes", "Alone")
@@ -187,6 +187,7 @@ func (k *keyer) all(whole, swap bool) uint64 {
 	k.batch(st.Begun)
 	k.window(st.Shared)
 	k.unknown(reflect.ValueOf(st).Elem(), stateRest)
+	k.rollout()
 	for h := range w.scope.hosts {
 		if swap {
 			h = 1 - h
@@ -210,7 +211,7 @@ func (k *keyer) all(whole, swap bool) uint64 {
 		}
 	}
 	if whole {
-		k.add(uint64(w.left.ends) | uint64(w.left.fatals)<<8 | uint64(w.left.verbs)<<16 | uint64(w.left.losses)<<24)
+		k.add(uint64(w.left.ends) | uint64(w.left.fatals)<<8 | uint64(w.left.verbs)<<16 | uint64(w.left.losses)<<24 | uint64(w.left.words)<<32)
 	}
 	return k.h
 }
@@ -242,6 +243,10 @@ func (k *keyer) node(n *supervisor.NodeState, i int) {
 	k.window(n.Window)
 	k.window(n.Shared)
 	k.unknown(reflect.ValueOf(n).Elem(), nodeRest)
+	if n.Asked != 0 {
+		k.ahead(n.Asked + 1) // its end included
+	}
+	k.turn(n)
 	if !k.w.worker(i) {
 		return
 	}
@@ -259,6 +264,33 @@ func (k *keyer) node(n *supervisor.NodeState, i int) {
 		}
 	}
 	k.life(n, i)
+}
+
+// rollout writes what is left of an edit; what is done counts for nothing.
+func (k *keyer) rollout() {
+	r := k.w.st.Rollout
+	if r == nil {
+		return
+	}
+	k.text(string(r.Phase))
+	if r.Base != nil {
+		k.add(uint64(slices.IndexFunc(k.w.specs, func(s supervisor.Spec) bool { return &s.Children[0] == &r.Base.Children[0] })))
+	}
+	k.text(fmt.Sprint(r.Policies))
+}
+
+// turn writes a child's place in a rollout. Times are of use until the longest wait is over.
+func (k *keyer) turn(n *supervisor.NodeState) {
+	const longest = 3 * period
+	if h := n.Held; h != nil {
+		k.text(h.Program.Argv[0])
+		k.flags(h.Exclusive)
+	}
+	if t := n.Watch; t != nil {
+		k.flags(t.Failed != "")
+		k.add(uint64(min(longest, k.w.now-t.Since)))
+		k.add(uint64(min(longest, k.w.now-n.Life.Since)))
+	}
 }
 
 func (k *keyer) life(n *supervisor.NodeState, i int) {

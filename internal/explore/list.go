@@ -32,6 +32,12 @@ func shallow() []*scope {
 		happen(limits{ends: 1, losses: 2}, 2, exclusive(flats(1))),
 		happen(limits{ends: 1, verbs: 1}, 2, match(flat2, "PP", "PM")),
 		happen(limits{ends: 1, verbs: 2}, 1, edited(flat2)),
+		// What children say, and edits that are carried out child by child.
+		happen(limits{ends: 2, words: 1}, 1, flat2),
+		happen(limits{ends: 1, words: 1}, 2, flat2),
+		happen(limits{ends: 1, verbs: 1}, 1, rolling(false, edited(flat2))),
+		happen(limits{ends: 1, verbs: 1}, 1, rolling(true, edited(flat2))),
+		happen(limits{ends: 2, verbs: 1}, 1, rolling(true, edited(match(flat2, "PT")))),
 	)
 }
 
@@ -65,6 +71,9 @@ func deep() []*scope {
 		happen(limits{ends: 4, fatals: 1}, 1, budget(2, "", flat3)),
 		happen(limits{ends: 4}, 1, budget(2, supervisor.ScopeSupervisor, flat3)),
 		happen(limits{ends: 2, verbs: 2}, 1, edited(flat2)),
+		happen(limits{ends: 2, verbs: 2}, 1, rolling(true, edited(flat2))),
+		happen(limits{ends: 1, verbs: 1, losses: 1}, 2, rolling(true, edited(flat2))),
+		happen(limits{ends: 2, words: 2, losses: 1}, 2, flat2),
 	), func(sc *scope, _ *supervisor.Spec) { sc.limit = 1_000_000 })
 }
 

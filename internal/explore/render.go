@@ -17,6 +17,13 @@ func render(s *supervisor.Spec) string {
 	if s.Exclusive {
 		b.WriteString(" exclusive")
 	}
+	if p := s.Update; p != nil {
+		fmt.Fprintf(&b, " update=%d:%v", p.Parallel, p.MinReady)
+		if p.AutoRevert {
+			b.WriteString(":revert")
+		}
+		fmt.Fprintf(&b, ":%v", p.Deadline)
+	}
 	b.WriteString("\n")
 	renderChildren(&b, "  ", s.Children)
 	return b.String()

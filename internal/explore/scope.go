@@ -17,7 +17,9 @@ const most = 8
 type limits struct {
 	// ends of processes by themselves; fatal ones are counted on their own, too.
 	ends, fatals uint8
-	// verbs of an operator: start, stop, restart, move, drain, edit, delete.
+	// words of children: what should follow from their end, or that they be moved.
+	words uint8
+	// verbs of an operator: start, stop, restart, move, drain, edit, reset, delete.
 	verbs uint8
 	// losses of nodes: cut off, dead, agent begun anew, lease lapsed.
 	losses uint8
@@ -26,7 +28,8 @@ type limits struct {
 // scope is what one exploration may do.
 type scope struct {
 	name string
-	// specs: the tree's, and those that an operator may give it.
+	// specs: the tree's, and those that an operator may give it. Each has children of its
+	// own memory, by which they are told apart.
 	specs []supervisor.Spec
 	hosts int
 	limits

@@ -139,7 +139,7 @@ func happen(l limits, hosts int, all []*scope) []*scope {
 	for _, x := range []struct {
 		n    uint8
 		word string
-	}{{l.ends, "ends"}, {l.fatals, "fatal"}, {l.verbs, "verbs"}, {l.losses, "losses"}} {
+	}{{l.ends, "ends"}, {l.fatals, "fatal"}, {l.words, "words"}, {l.verbs, "verbs"}, {l.losses, "losses"}} {
 		if x.n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", x.n, x.word))
 		}
@@ -173,6 +173,20 @@ func edited(all []*scope) []*scope {
 		less := *s
 		less.Children = slices.Clone(s.Children[:len(s.Children)-1])
 		sc.specs = append(sc.specs, other, less)
+	})
+}
+
+// rolling has edits carried out child by child; revert: and taken back if one fails.
+func rolling(revert bool, all []*scope) []*scope {
+	name := "rolling"
+	if revert {
+		name = "rolling, revert"
+	}
+	return with(name, all, func(_ *scope, s *supervisor.Spec) {
+		for i := range s.Children {
+			s.Children[i].Program = &supervisor.Program{Argv: []string{s.Children[0].Program.Argv[0]}}
+		}
+		s.Update = &supervisor.UpdatePolicy{Parallel: 1, MinReady: period, Deadline: 2 * period, AutoRevert: revert}
 	})
 }
 

@@ -49,6 +49,11 @@ const (
 	fatal
 	fenced // for want of a lease
 	halted // as ordered
+	// With a word of its own about what should follow.
+	saysFinish
+	saysFail
+	saysMove
+	saysEscalate
 )
 
 // proc is a process on a node, or the report of its end.
@@ -121,9 +126,17 @@ func copied(s supervisor.State) supervisor.State {
 		for i := range nodes {
 			n := &nodes[i]
 			n.Window, n.Shared, n.Loans, n.Tallies = slices.Clone(n.Window), slices.Clone(n.Shared), slices.Clone(n.Loans), slices.Clone(n.Tallies)
+			if n.Watch != nil {
+				watch := *n.Watch
+				n.Watch = &watch
+			}
 			apart(reflect.ValueOf(n).Elem(), nodeRest)
 		}
 		return nodes
+	}
+	if s.Rollout != nil {
+		rollout := *s.Rollout
+		s.Rollout = &rollout
 	}
 	s.Nodes, s.Leaving, s.Shared = part(s.Nodes), part(s.Leaving), slices.Clone(s.Shared)
 	apart(reflect.ValueOf(&s).Elem(), stateRest)
@@ -271,10 +284,7 @@ func (w *world) drop(which func(p *proc) bool) {
 }
 
 // step gives the tree one input and judges what comes of it.
-func (w *world) step(in supervisor.Input) error { return w.stepTo(in, w.variant) }
-
-// stepTo is step with an input that gives the tree another spec.
-func (w *world) stepTo(in supervisor.Input, variant int) error {
+func (w *world) step(in supervisor.Input) error {
 	if w.lent {
 		w.wake()
 	}
@@ -287,9 +297,15 @@ func (w *world) stepTo(in supervisor.Input, variant int) error {
 	}
 	before := w.st
 	e.before, e.decisions = &before, ds
-	w.st, w.variant = lean(w.tree.State()), variant
+	w.st, w.variant = lean(w.tree.State()), w.present()
 	w.judge(&e)
 	return nil
+}
+
+// present is which of the specs the tree has.
+func (w *world) present() int {
+	now := w.tree.Spec().Children
+	return slices.IndexFunc(w.specs, func(s supervisor.Spec) bool { return &s.Children[0] == &now[0] })
 }
 
 // hostOf is the index of a node; -1 if it is none.
