@@ -308,7 +308,7 @@ func (t *Tree) failTree(cause Cause) {
 }
 
 // endAll ends every life at and below s that runs or is due. What finished or
-// was stopped before keeps that.
+// was stopped before, or is about to, keeps that.
 func (t *Tree) endAll(s *node, then Phase) {
 	s.walk(func(n *node) {
 		if !n.worker() {
@@ -320,7 +320,7 @@ func (t *Tree) endAll(s *node, then Phase) {
 		}
 		switch l := n.life; {
 		case l.settled() && !l.held():
-		case l.stopped():
+		case l.Phase == PhaseStopping && l.Then != PhasePending: // as if it had ended
 			t.rejoin(n)
 		default:
 			t.end(n, then, renewal{})

@@ -63,7 +63,11 @@ func (t *Tree) startAll(n *node, asNew bool, cause Cause) {
 		if asNew {
 			n.forget()
 		}
-		if l := n.life; asNew || l.Phase == PhaseStopped || l.Phase == PhaseFailed || l.Phase == PhaseStopping {
+		phase := n.life.Phase
+		if phase == PhaseStopping { // where it will be: what is finished then is not started now
+			phase = n.life.Then
+		}
+		if asNew || phase == PhaseStopped || phase == PhaseFailed {
 			t.startWorker(n, cause)
 		}
 		return
