@@ -307,11 +307,11 @@ func TestNestedReference(t *testing.T) {
 // child more than its restart type.
 func drawPlain(rt *rapid.T) Spec {
 	spec := drawSpec(rt)
-	spec.Update = nil
+	spec.Update, spec.AutoShutdown = nil, ""
 	spec.each(func(_ string, x *ChildSpec) {
-		x.MoveAfter, x.Exits, x.Update, x.Replicas, x.Pool = 0, nil, nil, 0, nil
+		x.MoveAfter, x.Exits, x.Update, x.Replicas, x.Pool, x.Significant = 0, nil, nil, 0, nil, false
 		if x.Supervisor != nil {
-			x.Supervisor.Update = nil
+			x.Supervisor.Update, x.Supervisor.AutoShutdown = nil, ""
 		}
 	})
 	return spec
