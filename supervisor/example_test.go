@@ -219,3 +219,35 @@ func ExampleDoNotRestart() {
 	// shop/mail failed for good (no password; it says fail): it is not restarted
 	// <nil>
 }
+
+// A supervisor may end when its work is done: with the last of its significant children.
+// One that fails is restarted first.
+func ExampleBuilder_WithAutoShutdown() {
+	tries := 0
+	sup, err := supervisor.New("import").
+		WithAutoShutdown(supervisor.AutoAll).
+		WithRestartPolicy(supervisor.RestartPolicy{MaxRestarts: 3, MaxSeconds: time.Minute}).
+		AddChild("queue", supervisor.ComponentFunc(func(ctx context.Context) error {
+			<-ctx.Done()
+			fmt.Println("queue stops")
+			return nil
+		})).
+		Add(supervisor.Child{ID: "orders", RestartType: supervisor.Transient, Significant: true, Component: supervisor.ComponentFunc(
+			func(context.Context) error {
+				if tries++; tries == 1 {
+					return errors.New("no connection")
+				}
+				fmt.Println("orders are done")
+				return nil
+			})}).
+		Build()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sup.Run(context.Background()))
+	// Output:
+	// orders are done
+	// queue stops
+	// <nil>
+}

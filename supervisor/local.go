@@ -51,6 +51,9 @@ type Child struct {
 	RestartType RestartType
 	// MaxRestarts overrides the budget of the supervisor's policy for this child.
 	MaxRestarts *int
+	// Significant: its end, by itself and for good, may be that of its supervisor; see
+	// Builder.WithAutoShutdown. It must be Transient or Temporary.
+	Significant bool
 	// Grace is how long it may take to return when it is told to stop. After that it
 	// is reported (EventStuck), and counts as ended for all but its own next life. 0 is
 	// DefaultGrace.
@@ -159,7 +162,7 @@ type placed struct {
 
 func (s *Supervisor) add(c Child) error {
 	path := s.spec.Name + "/" + c.ID
-	spec := ChildSpec{ID: c.ID, RestartType: c.RestartType, MaxRestarts: c.MaxRestarts, Replicas: c.Replicas}
+	spec := ChildSpec{ID: c.ID, RestartType: c.RestartType, MaxRestarts: c.MaxRestarts, Replicas: c.Replicas, Significant: c.Significant}
 	if spec.RestartType == "" {
 		spec.RestartType = Permanent
 	}
@@ -178,7 +181,9 @@ func (s *Supervisor) add(c Child) error {
 	case isSupervisor && nested.spec.RetryAfter > 0:
 		return fmt.Errorf("cannot use %s: only the outermost supervisor can retry", path)
 	case isSupervisor:
-		spec.Supervisor = &SupervisorSpec{Strategy: nested.spec.Strategy, RestartPolicy: nested.spec.RestartPolicy}
+		spec.Supervisor = &SupervisorSpec{
+			Strategy: nested.spec.Strategy, RestartPolicy: nested.spec.RestartPolicy, AutoShutdown: nested.spec.AutoShutdown,
+		}
 		spec.Children = nested.spec.Children
 		for _, w := range nested.workers {
 			s.workers = append(s.workers, placed{"/" + c.ID + w.path, w.instance, w.Child})

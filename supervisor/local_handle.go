@@ -97,7 +97,7 @@ func (h *Handle) Alive() (paths []string) {
 func (h *Handle) Done() <-chan struct{} { return h.local.done }
 
 // Wait waits until the supervisor has ended and every component has returned. nil: it
-// was stopped. ErrExhausted: it gave up, and the error says why.
+// was stopped, or has finished (Builder.WithAutoShutdown). ErrExhausted: it gave up, and the error says why.
 func (h *Handle) Wait() error {
 	h.owner.Wait()
 	return h.local.err

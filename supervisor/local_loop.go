@@ -137,8 +137,12 @@ func (l *local) step(in Input) ([]Decision, error) {
 	ds, err := l.decide(in, Stamp{Index: l.index, Time: l.now()})
 	for i := range ds {
 		l.log.decision(&ds[i])
-		if ds[i].Verdict == VerdictFail && ds[i].Path == l.name {
+		switch {
+		case ds[i].Path != l.name:
+		case ds[i].Verdict == VerdictFail:
 			l.failed(ds[i])
+		case ds[i].Verdict == VerdictFinish:
+			l.finished()
 		}
 	}
 	return ds, err

@@ -209,16 +209,16 @@ func (w *witness) levels(now time.Duration) {
 }
 
 // build makes the story's supervisor of a spec.
-func (w *witness) build(name string, strategy Strategy, p RestartPolicy, children []ChildSpec, path string) (*Supervisor, error) {
-	b := New(name).WithStrategy(strategy).WithRestartPolicy(p)
+func (w *witness) build(name string, is SupervisorSpec, children []ChildSpec, path string) (*Supervisor, error) {
+	b := New(name).WithStrategy(is.Strategy).WithRestartPolicy(is.RestartPolicy).WithAutoShutdown(is.AutoShutdown)
 	if path == name {
 		b.WithRetryAfter(w.story.spec.RetryAfter)
 	}
 	for _, c := range children {
-		child := Child{ID: c.ID, RestartType: c.RestartType, MaxRestarts: c.MaxRestarts}
+		child := Child{ID: c.ID, RestartType: c.RestartType, MaxRestarts: c.MaxRestarts, Significant: c.Significant}
 		below := path + "/" + c.ID
 		if c.Supervisor != nil {
-			nested, err := w.build(c.ID, c.Supervisor.Strategy, c.Supervisor.RestartPolicy, c.Children, below)
+			nested, err := w.build(c.ID, *c.Supervisor, c.Children, below)
 			if err != nil {
 				return nil, err
 			}
@@ -234,7 +234,7 @@ func (w *witness) build(name string, strategy Strategy, p RestartPolicy, childre
 // live runs the story in a bubble, until nothing of it runs any more.
 func (w *witness) live(ctx context.Context) error {
 	spec := w.story.spec
-	s, err := w.build(spec.Name, spec.Strategy, spec.RestartPolicy, spec.Children, spec.Name)
+	s, err := w.build(spec.Name, SupervisorSpec{Strategy: spec.Strategy, RestartPolicy: spec.RestartPolicy, AutoShutdown: spec.AutoShutdown}, spec.Children, spec.Name)
 	if err != nil {
 		return err
 	}

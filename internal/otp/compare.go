@@ -9,11 +9,11 @@ import (
 // masked rewrites OTP's answer where we differ on purpose, and only there (docs/otp.md,
 // "Order of stops when a supervisor gives up"): in the steps named, each run of stops
 // goes from the last child to the first.
-func masked(answer []byte, escalations map[int]bool) []byte {
+func masked(answer []byte, loose map[int]bool) []byte {
 	out := slices.Clone(answer)
 	for number, from := 0, 0; from < len(out); number++ {
 		to := stepEnd(out, from)
-		if escalations[number] {
+		if loose[number] {
 			sortStops(out[from:to])
 		}
 		from = to + 1
@@ -54,6 +54,6 @@ func sortStops(events []byte) {
 
 // differs tells whether the core and OTP disagree on a trace.
 func differs(t *trace, theirs []byte) bool {
-	out, escalations := ours(t)
-	return !bytes.Equal(out, masked(theirs, escalations))
+	out, loose := ours(t)
+	return !bytes.Equal(out, masked(theirs, loose))
 }

@@ -52,25 +52,59 @@ func TestSmaller(t *testing.T) {
 	}
 }
 
+// TestMaskIsTight: where one supervisor shuts down alone, its stops must be OTP's, and
+// only what goes beyond it is masked.
+func TestMaskIsTight(t *testing.T) {
+	worker, once := child{}, child{restart: 1, significant: true}
+	sup := super{intensity: 1, period: 1, auto: 1, children: []child{worker, once, worker}}
+	week := child{restart: 1, significant: true, sup: &sup}
+	for _, c := range []struct {
+		root  super
+		which int
+		loose bool
+		stops []byte
+	}{
+		{sup, 2, false, []byte{3, 1}},
+		{super{intensity: 1, period: 1, children: []child{worker, {restart: 1, sup: &sup}, worker}}, 4, false, []byte{5, 3}},
+		{super{intensity: 1, period: 1, auto: 1, children: []child{worker, week, worker}}, 4, true, []byte{6, 5, 3, 1}},
+		{super{strategy: 1, intensity: 1, period: 1, children: []child{worker, {sup: &sup}, worker}}, 4, true, []byte{6, 5, 3, 1}},
+	} {
+		out, loose := ours(&trace{root: c.root, steps: []step{{worker: c.which, why: 1}}})
+		_, out, _ = bytes.Cut(out, []byte{end})
+		var stops []byte
+		for i := 0; i+1 < len(out) && out[i] == stopped; i += 2 {
+			stops = append(stops, out[i+1])
+		}
+		if loose[1] != c.loose || !bytes.Equal(stops, c.stops) {
+			t.Errorf("%+v: loose %v, stops %v", c.root, loose[1], stops)
+		}
+	}
+}
+
 // TestDraw: what a trace may have does come, so that the comparison means something.
 func TestDraw(t *testing.T) {
 	seen := make(map[string]int)
-	for number := range uint64(2000) {
+	for number := range uint64(6000) {
 		tr := draw(1, number)
 		tr.walk(func(_ int, path string, c child) {
 			seen[string(restartTypes[c.restart])]++
 			if c.sup != nil {
+				seen[string(shutdowns[c.sup.auto])]++
 				seen["supervisor "+string(strategies[c.sup.strategy])]++
 			}
 			if strings.Count(path, "/") == maxDepth {
 				seen["deepest"]++
 			}
 		})
-		out, escalations := ours(tr)
+		m, loose := play(tr)
+		out := m.out
+		for what, n := range m.shutdowns {
+			seen[what] += n
+		}
 		for i := range tr.steps {
 			seen[reasons[tr.steps[i].why]]++
-			if escalations[i+1] {
-				seen["escalation"]++
+			if loose[i+1] {
+				seen["loose"]++
 			}
 		}
 		for _, b := range []byte{stopped, failed, dead, absent} {
@@ -81,7 +115,8 @@ func TestDraw(t *testing.T) {
 	}
 	for _, what := range []string{
 		"permanent", "transient", "temporary", "supervisor one_for_one", "supervisor one_for_all", "supervisor rest_for_one",
-		"deepest", "crash", "normal", "shutdown", "escalation", "2", "3", "4", "5",
+		"deepest", "crash", "normal", "shutdown", "loose", "2", "3", "4", "5",
+		"significant worker", "shut down, and was significant", "gave up, and was significant", "root", "restart", "finish", "escalate", "any", "all",
 	} {
 		if seen[what] < 100 {
 			t.Errorf("%q came %d times", what, seen[what])
@@ -132,7 +167,7 @@ func TestOTP(t *testing.T) {
 		t.Errorf("the boundary of the window: %v, %v", answers, err)
 	}
 	d := difference{seed: 1, trace: tr, theirs: answers[1]}
-	for _, want := range []string{"theirs: start c1 | start c1 | start c1 | ", "the root gives up", "t one_for_one max=1 in=1s", "crash t/c1"} {
+	for _, want := range []string{"theirs: start c1 | start c1 | start c1 | ", "the root ends", "t one_for_one max=1 in=1s", "crash t/c1"} {
 		if !strings.Contains(d.String(), want) {
 			t.Errorf("%q is not in\n%s", want, d)
 		}

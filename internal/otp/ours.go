@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/selfware/selfware/supervisor"
@@ -8,7 +11,7 @@ import (
 
 // What is seen of a trace, as bytes: the starts and stops of each step in their order,
 // a started, stopped or failed (to start) with the child's number; end closes a step.
-// dead closes the one in which the root gave up, absent stands where the worker did not
+// dead closes the one in which the root gave up or shut down, absent stands where the worker did not
 // run.
 const (
 	end     = 0
@@ -29,21 +32,30 @@ type machine struct {
 	fails  []int              // of its next starts
 	at     supervisor.Stamp
 	out    []byte
-	// escalated: in this step a supervisor gave up.
-	escalated bool
+	// masked: in this step a supervisor gave up, or what stopped was more than the one
+	// that shut down first (shut), so that the order of stops may differ.
+	masked bool
+	shut   string
+	// shutdowns counts what significant children have led to.
+	shutdowns map[string]int
 }
 
-// ours is what the core makes of a trace, and which of its steps, counted from 0 for
-// the start, had an escalation.
-func ours(t *trace) (out []byte, escalations map[int]bool) {
+// ours is what the core makes of a trace, and in which of its steps, counted from 0 for
+// the start, the order of stops is masked.
+func ours(t *trace) (out []byte, loose map[int]bool) {
+	m, loose := play(t)
+	return m.out, loose
+}
+
+func play(t *trace) (m *machine, loose map[int]bool) {
 	tree, err := supervisor.NewTree(t.spec())
 	if err != nil {
 		panic(err) // draw gives trees that are valid
 	}
-	m := &machine{tree: tree, paths: []string{treeName}}
+	m = &machine{tree: tree, paths: []string{treeName}, shutdowns: make(map[string]int)}
 	t.walk(func(_ int, path string, _ child) { m.paths = append(m.paths, path) })
 	m.epochs, m.fails = make([]supervisor.Epoch, len(m.paths)), make([]int, len(m.paths))
-	escalations = make(map[int]bool)
+	loose = make(map[int]bool)
 	m.input(supervisor.Start{Path: treeName})
 	m.obey()
 	m.out = append(m.out, end)
@@ -53,19 +65,19 @@ func ours(t *trace) (out []byte, escalations map[int]bool) {
 			m.out = append(m.out, absent, end)
 			continue
 		}
-		m.escalated = false
+		m.masked, m.shut = false, ""
 		clear(m.fails)
 		m.fails[s.worker] = s.fails
 		m.dies(s.worker, s.why)
 		m.obey()
-		escalations[i+1] = m.escalated
-		if tree.Status() == supervisor.TreeFailed {
+		loose[i+1] = m.masked
+		if s := tree.Status(); s == supervisor.TreeFailed || s == supervisor.TreeFinished {
 			m.out = append(m.out, dead)
 			break
 		}
 		m.out = append(m.out, end)
 	}
-	return m.out, escalations
+	return m, loose
 }
 
 func (m *machine) input(in supervisor.Input) {
@@ -75,11 +87,36 @@ func (m *machine) input(in supervisor.Input) {
 		panic(err) // only what happened is told, and only once
 	}
 	for _, d := range ds {
-		if d.Verdict == supervisor.VerdictEscalate {
-			// What follows is begun anew, with workers that can be started.
-			m.escalated = true
-			clear(m.fails)
+		switch d.Verdict {
+		case supervisor.VerdictEscalate:
+			m.masked = true
+		case supervisor.VerdictShutdown:
+			m.shut = cmp.Or(m.shut, path.Dir(d.Path))
+		default:
+			if d.Cause.Kind == supervisor.CauseShutdown {
+				m.count(d)
+			}
+			continue
 		}
+		m.count(d)
+		clear(m.fails) // what follows is begun anew, with workers that can be started
+	}
+}
+
+// count notes what a significant child has led to.
+func (m *machine) count(d supervisor.Decision) {
+	st, _ := m.tree.Child(d.Path)
+	switch {
+	case d.Verdict == supervisor.VerdictShutdown && d.Cause.Kind == supervisor.CauseEscalation:
+		m.shutdowns["gave up, and was significant"]++
+	case d.Verdict == supervisor.VerdictShutdown && st.Supervisor:
+		m.shutdowns["shut down, and was significant"]++
+	case d.Verdict == supervisor.VerdictShutdown:
+		m.shutdowns["significant worker"]++
+	case d.Path == treeName:
+		m.shutdowns["root"]++
+	case st.Supervisor && d.Cause.Kind == supervisor.CauseShutdown:
+		m.shutdowns[string(d.Verdict)]++
 	}
 }
 
@@ -113,6 +150,7 @@ func (m *machine) place() bool {
 func (m *machine) stop() bool {
 	for number := len(m.paths) - 1; number > 0; number-- {
 		if _, o, ok := m.tree.Order(m.paths[number]); ok && o.Action == supervisor.Halt {
+			m.masked = m.masked || m.shut != "" && !strings.HasPrefix(o.Path, m.shut+"/")
 			m.out = append(m.out, stopped, byte(number))
 			m.epochs[number] = 0
 			m.input(supervisor.ChildEvent{

@@ -52,20 +52,21 @@ run(Trace) ->
 
 %% parse_sup reads a supervisor. Children are numbered in start order, the root is 0.
 %% Chains has, for each worker, the supervisors above it, the nearest first.
-parse_sup(<<Strategy, Intensity, Period, N, Rest/binary>>, Id, Next, Above) ->
-    Flags = #{strategy => strategy(Strategy), intensity => Intensity, period => Period},
+parse_sup(<<Strategy, Intensity, Period, Auto, N, Rest/binary>>, Id, Next, Above) ->
+    Flags = #{strategy => strategy(Strategy), intensity => Intensity, period => Period, auto_shutdown => auto_shutdown(Auto)},
     {Specs, Next1, Chains, Rest1} = parse_children(N, Rest, Next, [Id | Above], [], #{}),
     {{Id, maps:keys(Chains), Flags, Specs}, Next1, Chains, Rest1}.
 
 parse_children(0, Rest, Next, _, Specs, Chains) ->
     {lists:reverse(Specs), Next, Chains, Rest};
-parse_children(N, <<0, Restart, Rest/binary>>, Id, Above, Specs, Chains) ->
-    Spec = #{id => Id, start => {?MODULE, start_worker, [Id]}, restart => restart(Restart), shutdown => 5000},
+parse_children(N, <<0, Restart, Significant, Rest/binary>>, Id, Above, Specs, Chains) ->
+    Spec = #{id => Id, start => {?MODULE, start_worker, [Id]}, restart => restart(Restart),
+             significant => Significant =:= 1, shutdown => 5000},
     parse_children(N - 1, Rest, Id + 1, Above, [Spec | Specs], Chains#{Id => Above});
-parse_children(N, <<1, Restart, Rest/binary>>, Id, Above, Specs, Chains) ->
+parse_children(N, <<1, Restart, Significant, Rest/binary>>, Id, Above, Specs, Chains) ->
     {Sup, Next, Below, Rest1} = parse_sup(Rest, Id, Id + 1, Above),
     Spec = #{id => Id, start => {supervisor_vt, start_link, [?MODULE, Sup]}, restart => restart(Restart),
-             shutdown => infinity, type => supervisor},
+             significant => Significant =:= 1, shutdown => infinity, type => supervisor},
     parse_children(N - 1, Rest1, Next, Above, [Spec | Specs], maps:merge(Chains, Below)).
 
 strategy(0) -> one_for_one;
@@ -75,6 +76,10 @@ strategy(2) -> rest_for_one.
 restart(0) -> permanent;
 restart(1) -> transient;
 restart(2) -> temporary.
+
+auto_shutdown(0) -> never;
+auto_shutdown(1) -> any_significant;
+auto_shutdown(2) -> all_significant.
 
 reason(0) -> crash;
 reason(1) -> normal;

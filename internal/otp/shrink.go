@@ -63,7 +63,52 @@ func (t *trace) smaller() (all []*trace) {
 			}
 		}
 	}
+	return append(all, t.plainer()...)
+}
+
+// plainer are the traces in which one supervisor never shuts down, or one child is not
+// significant.
+func (t *trace) plainer() (all []*trace) {
+	supers := []*super{&t.root}
+	t.walk(func(_ int, _ string, c child) {
+		if c.sup != nil {
+			supers = append(supers, c.sup)
+		}
+	})
+	for i, s := range supers {
+		if s.auto != 0 {
+			all = append(all, t.insignificant(i, -1))
+		}
+		for j, c := range s.children {
+			if c.significant {
+				all = append(all, t.insignificant(i, j))
+			}
+		}
+	}
 	return all
+}
+
+// insignificant is the trace where a child of a supervisor, by their numbers among
+// supervisors and siblings, is not significant; -1: none is, and it never shuts down.
+func (t *trace) insignificant(super, which int) *trace {
+	c := t.clone()
+	s, n := &c.root, 0
+	c.walk(func(_ int, _ string, x child) {
+		if x.sup != nil {
+			if n++; n == super {
+				s = x.sup
+			}
+		}
+	})
+	for i := range s.children {
+		if which < 0 || i == which {
+			s.children[i].significant = false
+		}
+	}
+	if which < 0 {
+		s.auto = 0
+	}
+	return c
 }
 
 // without drops a child and all below it; nil if a step is about one of them.
@@ -99,10 +144,10 @@ func (t *trace) without(dropped int) *trace {
 // String tells both stories, and gives the trace as a script for testdata of package
 // supervisor (failed starts are a crash each).
 func (d difference) String() string {
-	out, escalations := ours(d.trace)
+	out, loose := ours(d.trace)
 	var b strings.Builder
 	fmt.Fprintf(&b, "trace %d of seed %d, cut down\n  ours:   %s\n  theirs: %s\n  a script for supervisor/testdata:\n\n",
-		d.number, d.seed, story(out), story(masked(d.theirs, escalations)))
+		d.number, d.seed, story(out), story(masked(d.theirs, loose)))
 	b.WriteString(d.trace.script())
 	return b.String()
 }
@@ -115,7 +160,7 @@ func story(answer []byte) string {
 		case end:
 			b.WriteString("| ")
 		case dead:
-			b.WriteString("the root gives up")
+			b.WriteString("the root ends")
 		case absent:
 			b.WriteString("(did not run) ")
 		default:
@@ -132,12 +177,15 @@ func (t *trace) script() string {
 	var b strings.Builder
 	paths := []string{treeName}
 	policy := func(s *super) string {
-		return fmt.Sprintf("%s max=%d in=%ds scope=%s", strategies[s.strategy], s.intensity, s.period, supervisor.ScopeSupervisor)
+		return fmt.Sprintf("%s max=%d in=%ds scope=%s auto_shutdown=%s", strategies[s.strategy], s.intensity, s.period, supervisor.ScopeSupervisor, shutdowns[s.auto])
 	}
 	fmt.Fprintf(&b, "tree\n%s %s\n", treeName, policy(&t.root))
 	t.walk(func(number int, path string, c child) {
 		paths = append(paths, path)
 		fmt.Fprintf(&b, "%sc%d %s", strings.Repeat("  ", strings.Count(path, "/")), number, restartTypes[c.restart])
+		if c.significant {
+			b.WriteString(" significant")
+		}
 		if c.sup != nil {
 			fmt.Fprintf(&b, " supervisor %s", policy(c.sup))
 		}

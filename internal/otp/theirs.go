@@ -51,6 +51,9 @@ func build(dir string) error {
 	if err != nil {
 		return err
 	}
+	if !strings.Contains(string(text), "any_significant") {
+		return fmt.Errorf("%s knows no auto_shutdown: OTP 24 or later is needed", found[len(found)-1])
+	}
 	changed, err := change(string(text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", found[len(found)-1], err)

@@ -28,13 +28,15 @@ type trace struct {
 type super struct {
 	strategy          int // of strategies
 	intensity, period int
+	auto              int // of shutdowns
 	children          []child
 }
 
 // child is a worker, or a supervisor if sup is set.
 type child struct {
-	restart int // of restartTypes
-	sup     *super
+	restart     int // of restartTypes
+	significant bool
+	sup         *super
 }
 
 // step is the end of a worker, some time after the step before, and how many of its
@@ -46,6 +48,7 @@ type step struct {
 var (
 	strategies   = []supervisor.Strategy{supervisor.OneForOne, supervisor.OneForAll, supervisor.RestForOne}
 	restartTypes = []supervisor.RestartType{supervisor.Permanent, supervisor.Transient, supervisor.Temporary}
+	shutdowns    = []supervisor.AutoShutdown{supervisor.AutoNever, supervisor.AutoAny, supervisor.AutoAll}
 	reasons      = []string{"crash", "normal", "shutdown"}
 )
 
@@ -76,15 +79,19 @@ func draw(seed, number uint64) *trace {
 
 func drawSuper(r *rand.Rand, left *int, depth int) super {
 	s := super{strategy: r.IntN(len(strategies)), intensity: r.IntN(4), period: 1 + r.IntN(5)}
+	if r.IntN(2) == 0 {
+		s.auto = 1 + r.IntN(2)
+	}
 	for range 1 + r.IntN(4) {
 		if *left == 0 {
 			break
 		}
 		*left--
 		c := child{restart: r.IntN(len(restartTypes))}
-		if r.IntN(2) == 0 {
+		if s.auto == 0 && r.IntN(2) == 0 {
 			c.restart = 0
 		}
+		c.significant = s.auto != 0 && c.restart != 0 && r.IntN(3) > 0
 		if depth < maxDepth && r.IntN(3) == 0 {
 			sup := drawSuper(r, left, depth+1)
 			c.sup = &sup
@@ -126,7 +133,7 @@ const treeName = "t"
 func (t *trace) spec() supervisor.Spec {
 	number := 0
 	return supervisor.Spec{
-		Name: treeName, Strategy: strategies[t.root.strategy], RestartPolicy: t.root.policy(),
+		Name: treeName, Strategy: strategies[t.root.strategy], RestartPolicy: t.root.policy(), AutoShutdown: shutdowns[t.root.auto],
 		Children: t.root.specs(&number),
 	}
 }
@@ -140,11 +147,11 @@ func (s *super) policy() supervisor.RestartPolicy {
 func (s *super) specs(number *int) (specs []supervisor.ChildSpec) {
 	for _, c := range s.children {
 		*number++
-		cs := supervisor.ChildSpec{ID: fmt.Sprintf("c%d", *number), RestartType: restartTypes[c.restart]}
+		cs := supervisor.ChildSpec{ID: fmt.Sprintf("c%d", *number), RestartType: restartTypes[c.restart], Significant: c.significant}
 		if c.sup == nil {
 			cs.Program = &program
 		} else {
-			cs.Supervisor = &supervisor.SupervisorSpec{Strategy: strategies[c.sup.strategy], RestartPolicy: c.sup.policy()}
+			cs.Supervisor = &supervisor.SupervisorSpec{Strategy: strategies[c.sup.strategy], RestartPolicy: c.sup.policy(), AutoShutdown: shutdowns[c.sup.auto]}
 			cs.Children = c.sup.specs(number)
 		}
 		specs = append(specs, cs)
@@ -165,15 +172,22 @@ func (t *trace) encode() []byte {
 }
 
 func (s *super) encode(b []byte) []byte {
-	b = append(b, byte(s.strategy), byte(s.intensity), byte(s.period), byte(len(s.children)))
+	b = append(b, byte(s.strategy), byte(s.intensity), byte(s.period), byte(s.auto), byte(len(s.children)))
 	for _, c := range s.children {
 		if c.sup == nil {
-			b = append(b, 0, byte(c.restart))
+			b = append(b, 0, byte(c.restart), one(c.significant))
 		} else {
-			b = c.sup.encode(append(b, 1, byte(c.restart)))
+			b = c.sup.encode(append(b, 1, byte(c.restart), one(c.significant)))
 		}
 	}
 	return b
+}
+
+func one(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // clone is a copy that may be cut down.
