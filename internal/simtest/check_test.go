@@ -188,7 +188,7 @@ func plain(spec supervisor.Spec) (out []string) {
 		if c.MaxRestarts != nil {
 			limit = *c.MaxRestarts
 		}
-		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists(), c.Pool != nil))
+		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists(), c.Pool != nil, c.Significant, autoOf(spec, parent(path))))
 	})
 	return out
 }

@@ -72,6 +72,8 @@ var bugs = []bug{
 	{name: "reset-frees-loans", promise: "P3", what: "a reset frees what nodes that are cut off may be using", pkg: "supervisor", test: "TestScripts"},
 	{name: "word-unheard", promise: "P3", what: "what a child says of its end, and its exit rules, count for nothing", pkg: "supervisor", test: "TestRuling", explored: true},
 	{name: "asks-without-end", promise: "P15", what: "a child is moved whenever it asks", pkg: "supervisor", test: "TestScripts"},
+	{name: "significant-ignored", promise: "P5", what: "the end of a significant child ends no supervisor", pkg: "supervisor", test: "TestScripts", says: "auto_shutdown.txt"},
+	{name: "auto-shutdown-first", promise: "P5", what: "the first significant child ends a supervisor that should wait for the last", pkg: "internal/simtest", test: "TestAutoShutdown", says: "was not the last significant child"},
 	{name: "exclusive-restarts-alone", promise: "P13", what: "nodes are lent restarts of exclusive children", pkg: "supervisor", test: "TestExclusiveIsLentNothing"},
 	{name: "update-parallel-ignored", promise: "P5", what: "all changed children have their turn at once", pkg: "supervisor", test: "TestRolloutReference", explored: true},
 	{name: "update-without-min-ready", promise: "P5", what: "a turn is over as soon as the child is up", pkg: "supervisor", test: "TestRolloutReference", explored: true},
