@@ -309,3 +309,34 @@ func TestManyOrdersDoNotHoldUpAnExit(t *testing.T) {
 		n.running()
 	})
 }
+
+// TestWhatChildrenSay: an ask is told at once, a word with the end that it is of; to a child
+// that is being stopped nobody listens any more.
+func TestWhatChildrenSay(t *testing.T) {
+	bubble(t, func(t *testing.T, n *node) {
+		n.world.Script("asks", simproc.Script{Asks: time.Second})
+		n.world.Script("done", simproc.Script{Exit: true, ExitAfter: 2 * time.Second, Code: 4, Word: "finish"})
+		n.world.Script("late", simproc.Script{Asks: time.Second, StopTime: 3 * time.Second})
+		p := n.run().connect(1, 1, run("asks", 1), run("done", 1), run("late", 1))
+		for range 3 {
+			e := p.event()
+			is(t, e, started, e.Path, 1)
+		}
+		p.send(link.Down{Term: 1, Index: 2, Orders: []link.Order{halt("late", 1)}})
+		e := p.event()
+		is(t, e, supervisor.EventAsked, "asks", 1)
+		if e.Word != supervisor.VerdictMove {
+			t.Errorf("asked: %+v", e)
+		}
+		e = p.event()
+		is(t, e, exited, "done", 1)
+		if e.Word != supervisor.VerdictFinish || e.Code != 4 || e.Ordered {
+			t.Errorf("ended: %+v", e)
+		}
+		e = p.event()
+		is(t, e, exited, "late", 1)
+		if e.Word != "" || !e.Ordered {
+			t.Errorf("stopped: %+v", e)
+		}
+	})
+}

@@ -32,7 +32,8 @@ func intensity(in *Input, v *Verdict) {
 		switch {
 		case d.Verdict == supervisor.VerdictEscalate:
 			escalations++
-			if within+told+d.Before.Held < c.Restarts || within > c.Restarts {
+			early := within+told+d.Before.Held < c.Restarts && d.Cause.Kind != supervisor.CauseFatal
+			if early || within > c.Restarts {
 				v.bad("%s escalated at index %d after %d restarts of %d in %v", d.Path, d.Index, within+told, c.Restarts, c.Period)
 			}
 		case d.Cause.Kind == supervisor.CauseAutonomy:
