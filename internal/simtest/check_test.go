@@ -46,7 +46,7 @@ func (s *sim) children() (why string) {
 				if c.Supervisor {
 					continue
 				}
-				if w := s.wrong(t, c, running[c.Path]); w != "" && why == "" {
+				if w := s.wrong(t, c, running[c.Path]); w != "" && why == "" && waitsFor(v, t, c) == "" {
 					why = w
 				}
 				delete(running, c.Path)
@@ -182,7 +182,7 @@ func (s *sim) alone() (longest time.Duration) {
 
 // plain gives a spec as text without pointers.
 func plain(spec supervisor.Spec) (out []string) {
-	out = append(out, fmt.Sprint(spec.Name, spec.Strategy, spec.RestartPolicy, spec.RetryAfter, spec.Exclusive))
+	out = append(out, fmt.Sprint(spec.Name, spec.Strategy, spec.RestartPolicy, spec.RetryAfter, spec.Exclusive, spec.After))
 	each(spec, func(path string, c *supervisor.ChildSpec) {
 		limit := -1
 		if c.MaxRestarts != nil {

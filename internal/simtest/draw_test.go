@@ -44,6 +44,7 @@ func draw(seed uint64) Plan {
 func (p *Plan) tree(r chance, name string, size int) supervisor.Spec {
 	spec := r.tree(name, size)
 	p.replicate(&spec)
+	p.link(&spec)
 	p.roll(&spec)
 	each(spec, func(_ string, c *supervisor.ChildSpec) {
 		if p.Nodes < 3 {

@@ -70,7 +70,7 @@ func (p Plan) lookEvery() time.Duration {
 
 // judged fills in what a run was like.
 func (s *sim) judged(out *outcome) {
-	out.overlap, out.ordered, out.stopped = s.alone(), s.inOrder(), s.stopsInOrder()
+	out.overlap, out.ordered, out.stopped = s.alone(), s.inOrder()+s.inTurn(), s.stopsInOrder()
 	for _, l := range s.procs.Lives() {
 		if l.Exclusive {
 			out.exclusive++
