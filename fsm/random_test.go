@@ -300,7 +300,21 @@ func drawTree(rt *rapid.T, name string) supervisor.Spec {
 			Children:   []supervisor.ChildSpec{drawWorker(rt, name, "x"), drawWorker(rt, name, "y")},
 		})
 	}
+	s.AutoShutdown = drawSignificance(rt, s.Children)
 	return s
+}
+
+// drawSignificance makes children of some supervisors significant.
+func drawSignificance(rt *rapid.T, children []supervisor.ChildSpec) supervisor.AutoShutdown {
+	auto := rapid.SampledFrom([]supervisor.AutoShutdown{"", supervisor.AutoAny, supervisor.AutoAll}).Draw(rt, "auto_shutdown")
+	for i := range children {
+		c := &children[i]
+		c.Significant = auto.Shuts() && c.RestartType != supervisor.Permanent && !c.Many() && rapid.Bool().Draw(rt, "significant")
+		if c.Supervisor != nil {
+			c.Supervisor.AutoShutdown = drawSignificance(rt, c.Children)
+		}
+	}
+	return auto
 }
 
 func drawPolicy(rt *rapid.T) supervisor.RestartPolicy {

@@ -173,7 +173,7 @@ func (t *Tree) followOn(cause Cause) {
 	switch {
 	case t.unbegun, t.deleting:
 		return
-	case t.root.down == PhaseStopped:
+	case t.root.down == PhaseStopped, t.root.down == PhaseFinished: // until somebody starts it
 		t.rejoin(t.root)
 		return
 	}
