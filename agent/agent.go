@@ -44,7 +44,8 @@ type Agent struct {
 	tries    int       // failed since the last settled session
 	freeAt   time.Time // of the last redial without a pause
 	timer    *time.Timer
-	returns  atomic.Bool // set from outside, before ctx of Run ends
+	returns  atomic.Bool  // set from outside, before ctx of Run ends
+	health   *link.Health // of the node; nil if nothing is known of it
 }
 
 // New returns an agent that Run starts.
@@ -115,6 +116,8 @@ func (a *Agent) wait(ctx context.Context) error {
 		}
 	case m := <-in:
 		a.onSession(m)
+	case h := <-a.cfg.Health:
+		a.health = &h
 	case <-a.timer.C:
 	case <-unplanned:
 	}
@@ -350,10 +353,13 @@ func (a *Agent) flush() {
 			a.tell(up.Events)
 			up.Obeyed = !s.obeyed && a.out.drained()
 			s.obeyed = s.obeyed || up.Obeyed
+			if a.health != s.health {
+				up.Health, s.health = a.health, a.health
+			}
 		}
 		up.Pong, s.pong = s.pong, 0
 		up.Renew = a.renewal()
-		if up.Events == nil && up.Pong == 0 && up.Renew == 0 && !up.Obeyed {
+		if up.Events == nil && up.Pong == 0 && up.Renew == 0 && !up.Obeyed && up.Health == nil {
 			return
 		}
 	}

@@ -107,6 +107,10 @@ type Config struct {
 	// leases are counted. Nil = CLOCK_BOOTTIME.
 	Clock func() time.Duration
 
+	// Health, if set, brings how the node is whenever that has changed. The leader is told,
+	// in each session once what is known by then.
+	Health <-chan link.Health
+
 	// Env is added to the environment of each child; the program's own keys win.
 	Env map[string]string
 	// Logger; nil = discard.

@@ -44,12 +44,13 @@ type session struct {
 	wg     sync.WaitGroup
 
 	// ---
-	began   time.Time // of the dial
-	open    bool      // there is a link
-	greeted bool      // Hello was given to the writer
-	settled bool      // a Full arrived: the orders are the whole
-	obeyed  bool      // Obeyed was given to the writer
-	bye     bool      // Bye was given to the writer
+	began   time.Time    // of the dial
+	open    bool         // there is a link
+	greeted bool         // Hello was given to the writer
+	settled bool         // a Full arrived: the orders are the whole
+	obeyed  bool         // Obeyed was given to the writer
+	health  *link.Health // what was given to the writer last; nil: nothing
+	bye     bool         // Bye was given to the writer
 	writing bool
 	since   time.Time // of the write
 	heard   time.Time // when something last arrived

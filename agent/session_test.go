@@ -434,3 +434,30 @@ func TestAdoption(t *testing.T) {
 		n.oracle()
 	})
 }
+
+// TestHealthIsToldOncePerSession: what is known of the node is told when the orders are
+// known, again in the next session, and in between when it has changed.
+func TestHealthIsToldOncePerSession(t *testing.T) {
+	bubble(t, func(t *testing.T, n *node) {
+		health := make(chan link.Health, 1)
+		p := n.run(func(c *agent.Config) { c.Health = health }).connect(1, 1)
+		if up := p.next(); !up.Obeyed || up.Health != nil {
+			t.Errorf("nothing is known yet: %+v", up)
+		}
+		ill := link.Health{Level: link.HealthUnhealthy, Reason: "disk"}
+		health <- ill
+		if up := p.next(); up.Health == nil || *up.Health != ill {
+			t.Errorf("told %+v", up)
+		}
+		p.quiet(time.Minute)
+		p.Close()
+		p = n.connect(2, 2)
+		if up := p.next(); up.Health == nil || *up.Health != ill {
+			t.Errorf("in the next session: %+v", up)
+		}
+		health <- link.Health{}
+		if up := p.next(); up.Health == nil || *up.Health != (link.Health{}) {
+			t.Errorf("well again: %+v", up)
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/selfware/selfware/api"
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -440,6 +441,28 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 	_, err := w.nodes[1].client(t).Apply(t.Context(), "a", huge[:4<<20+1], "")
 	wantCode(t, err, api.CodeBadRequest, "4 MiB")
+}
+
+// TestNodesShowHealth: what a node finds of itself is shown, with the reason.
+func TestNodesShowHealth(t *testing.T) {
+	w := newWorld(t, 3)
+	for i, h := range []link.Health{{}, {Level: link.HealthDegraded, Reason: "memory: tight"}, {Level: link.HealthUnhealthy, Reason: "disk: full"}} {
+		ref := &fsm.NodeRef{ID: w.nodes[i].self.ID, Boot: w.nodes[i].self.Boot}
+		if h.Level != link.HealthWell {
+			w.must(fsm.Command{Type: fsm.TypeNodeHealth, Node: ref, Health: &h})
+		}
+	}
+	nodes := must(w.nodes[0].client(t).Nodes(t.Context()))(t)
+	want := []api.NodeStatus{
+		{Health: "healthy", Circuit: "closed"},
+		{Health: "degraded", Circuit: "closed", Reason: "degraded: memory: tight"},
+		{Health: "unhealthy", Circuit: "open", Reason: "circuit open, no child is placed there: the node is unhealthy: disk: full"},
+	}
+	for i, n := range nodes {
+		if n.Health != want[i].Health || n.Circuit != want[i].Circuit || n.Reason != want[i].Reason {
+			t.Errorf("%+v, want %+v", n, want[i])
+		}
+	}
 }
 
 // TestNodesShowCircuits: five children that failed on a node keep others off it, and

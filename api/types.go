@@ -48,6 +48,8 @@ type NodeStatus struct {
 	Status  string `json:"status" enum:"alive,suspect,lost,draining,left"`
 	Voter   bool   `json:"voter"`
 	Leader  bool   `json:"leader"`
+	// Health is how the node finds itself (memory, disk, clock); empty if it is not alive.
+	Health string `json:"health,omitempty" enum:"healthy,degraded,unhealthy"`
 	// Circuit says whether children are placed there; empty if the node is not alive.
 	// Why not is in Reason.
 	Circuit string `json:"circuit,omitempty" enum:"closed,open,half_open"`

@@ -8,6 +8,7 @@ import (
 	"github.com/selfware/selfware/cluster"
 	"github.com/selfware/selfware/fence"
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 	"github.com/selfware/selfware/supervisor/breaker"
 )
@@ -101,6 +102,9 @@ func (p *picture) node(n *fsm.Node) NodeStatus {
 	}
 	if n.Draining {
 		st.Status = "draining"
+	}
+	if st.Health = n.Health.Level.String(); n.Health.Level == link.HealthDegraded {
+		st.Reason = joined(st.Reason, "degraded: "+n.Health.Reason)
 	}
 	p.circuit(n, &st)
 	// A leader that answers is no suspect, whatever gossip believes.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/placement"
 	"github.com/selfware/selfware/supervisor"
 	"github.com/selfware/selfware/supervisor/breaker"
@@ -72,6 +73,9 @@ func room(v fsm.View, now time.Duration) placement.Input {
 			ID: n.ID, Name: n.Name, Labels: n.Labels, CPU: n.CPU, Memory: n.Memory, Eligible: n.Eligible(),
 			Used:    placement.Used{CPU: used.CPU, Memory: used.Memory, Children: used.Children},
 			Circuit: circuit(v.Circuit(n.ID, now)),
+		}
+		if n.Health.Level != link.HealthWell {
+			p.Degraded = n.Health.Reason
 		}
 		switch {
 		case n.State != fsm.NodeAlive:

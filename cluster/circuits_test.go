@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/link"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -69,6 +70,40 @@ func TestBadNodeGetsNothing(t *testing.T) {
 			t.Errorf("with three trials under way there is room for %d", c.Room)
 		}
 	})
+}
+
+// TestUnwellNodes: nothing is placed on an unhealthy node, and on a degraded one only what
+// fits nowhere else; both say why. What a node repeats is not proposed again.
+func TestUnwellNodes(t *testing.T) {
+	s := newState(t)
+	for _, id := range []string{"n1", "n2", "n3"} {
+		s.node(id, nil)
+	}
+	s.says("n1", link.Health{Level: link.HealthUnhealthy, Reason: "disk: full"})
+	s.says("n2", link.Health{Level: link.HealthDegraded, Reason: "memory: tight"})
+	s.apply(fsm.Command{Type: fsm.TypeApplyTree, Tree: shopOf("a", "b", "c", "d")})
+	count, why := s.placed(100 * time.Second)
+	if count["n3"] != 4 || !strings.Contains(why, "without n1 (its circuit is open: the node is unhealthy: disk: full)") {
+		t.Errorf("placed %v, %q", count, why)
+	}
+	s.apply(fsm.Command{Type: fsm.TypeDrain, Node: &fsm.NodeRef{ID: "n3", On: true}})
+	if count, why = s.placed(100 * time.Second); count["n2"] != 4 {
+		t.Errorf("with n3 draining: %v, %q", count, why)
+	}
+	s.m.View(func(v fsm.View) {
+		if news(v, "n1", &link.Health{Level: link.HealthUnhealthy, Reason: "disk: full"}) || !news(v, "n1", &link.Health{}) || !news(v, "n3", &link.Health{Level: link.HealthDegraded}) {
+			t.Error("what is no news is proposed, or news are not")
+		}
+	})
+}
+
+func (s *state) says(id string, h link.Health) {
+	var boot string
+	s.m.View(func(v fsm.View) {
+		n, _ := v.Node(id)
+		boot = n.Boot
+	})
+	s.apply(fsm.Command{Type: fsm.TypeNodeHealth, Node: &fsm.NodeRef{ID: id, Boot: boot}, Health: &h})
 }
 
 // TestOnlyBadNodesAreLeft: where no other node fits, the bad one serves, and says so.

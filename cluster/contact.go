@@ -113,6 +113,9 @@ func (l *leader) onNews(m sessionNews) {
 	if m.up.Renew != 0 {
 		l.ask(m)
 	}
+	if m.up.Health != nil {
+		l.onHealth(m.s.hello.Node, *m.up.Health)
+	}
 	if m.up.Sum != nil {
 		c.sum = *m.up.Sum
 	}

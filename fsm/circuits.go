@@ -72,6 +72,9 @@ func (s *state) blame(host string, ev supervisor.ChildEvent) {
 	if remembered {
 		s.setFault(fault{Path: ev.Path, Node: host, At: s.clock, Roams: roams})
 	}
+	if s.unhealthy(host) {
+		return // it is shut already, until the node itself is well
+	}
 	if c, ok := s.circuits[host]; ok {
 		outcome := breaker.Failure
 		if roams {
@@ -98,15 +101,18 @@ func someOf(paths []string) string {
 	return " (" + strings.Join(paths, ", ") + ")"
 }
 
-// trip opens a node's circuit, or begins its time anew. Whoever has another reason
-// than failed children to keep lives off a node opens it with this. why is kept and
-// goes into each decision that passes the node over, so it is short; detail is told once.
+// trip opens a node's circuit, or begins its time anew. why is kept and goes into each
+// decision that passes the node over, so it is short; detail is told once.
 func (s *state) trip(n *Node, why, detail string) {
-	c := s.circuits[n.ID]
-	c.Node, c.Why, c.Lives = n.ID, why, nil
-	c.State, _ = c.State.Step(circuitConfig, breaker.Tripped{}, s.clock)
-	s.circuits[n.ID] = c
+	s.open(n.ID, why)
 	s.recordCircuit(n, fmt.Sprintf("opened: %s%s; no child is placed there for %v", why, detail, circuitConfig.ResetTimeout))
+}
+
+func (s *state) open(id, why string) {
+	c := s.circuits[id]
+	c.Node, c.Why, c.Lives = id, why, nil
+	c.State, _ = c.State.Step(circuitConfig, breaker.Tripped{}, s.clock)
+	s.circuits[id] = c
 }
 
 // mayOpen: at most half of the nodes that are alive are bad. If more seem to be, it
@@ -180,7 +186,7 @@ func (s *state) dropFault(path string) {
 // half-open and has room. Placement saw to it that it has, or that no other node fits.
 func (s *state) admit(host string, life supervisor.Ref) {
 	c, ok := s.circuits[host]
-	if !ok {
+	if !ok || s.unhealthy(host) {
 		return
 	}
 	next, answer := c.State.Step(circuitConfig, breaker.Asked{ID: uint64(life.Epoch)}, s.clock)
@@ -224,6 +230,9 @@ func (s *state) pass(before time.Duration) {
 // advanced is the circuit as it is at a time: a trial that is up when its time is
 // over was good, one that is not says nothing.
 func (s *state) advanced(c circuit, now time.Duration) circuit {
+	if s.unhealthy(c.Node) {
+		return c
+	}
 	c.State, _ = c.State.Step(circuitConfig, breaker.Passed{}, now)
 	trials := c.State.Trials
 	for i, life := range c.Lives {

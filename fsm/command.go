@@ -32,6 +32,7 @@ const (
 	TypeChecksum
 	TypeReturned
 	TypeScale
+	TypeNodeHealth
 	typeEnd
 )
 
@@ -58,6 +59,8 @@ type Command struct {
 	If string `cbor:"20,keyasint,omitempty"`
 
 	Scale *Scale `cbor:"21,keyasint,omitempty"`
+
+	Health *link.Health `cbor:"25,keyasint,omitempty"` // together with Node
 }
 
 // Init is the first command of a cluster.
@@ -197,6 +200,8 @@ func (c *Command) known() error {
 		ok = c.Verb != nil
 	case TypeScale:
 		ok = c.Scale != nil
+	case TypeNodeHealth:
+		ok = c.Node != nil && c.Health != nil
 	case TypeEvents, TypeAssign, TypeDeleteTree, TypeChecksum:
 	default:
 		return fmt.Errorf("cannot apply a command of unknown type %d; run a newer selfware-node", c.Type)

@@ -67,6 +67,11 @@
 // an operator's move --to goes anyway. Lives that are there stay, and restart in place
 // by their own window: a circuit moves nobody. move_after takes them elsewhere.
 //
+// A node also says itself how it is (TypeNodeHealth; supervisor/health has the checks).
+// While it is unhealthy its circuit is open, whatever time passes and however many other
+// nodes are; once it is not, it closes as above, by trials after 30 s. What a node said
+// counts until it says something else, over its restarts too.
+//
 // Time is cluster time, and a look at a circuit between entries sees what the next
 // entry makes of it. Nothing is kept of a closed circuit, and of a failure nothing for
 // longer than two minutes. Whoever has another reason to keep children off a node opens

@@ -182,6 +182,8 @@ func (s *state) do(c *Command) Result {
 		return s.scale(c.Scale, c.By)
 	case TypeReturned:
 		return s.returned(c.Node)
+	case TypeNodeHealth:
+		return s.nodeHealth(c.Node, *c.Health)
 	case TypeChecksum:
 		return Result{} // it changes nothing; see checksum.go
 	}

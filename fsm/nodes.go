@@ -34,6 +34,8 @@ type Node struct {
 	// Succeeded: a node with a fresh data dir bears the name now. The record is
 	// kept until the node is fenced.
 	Succeeded bool `cbor:"succeeded,omitempty"`
+	// Health is what it last said of itself, until it says something else.
+	Health link.Health `cbor:"health,omitzero"`
 }
 
 // Eligible: children may be placed there.
@@ -65,7 +67,7 @@ func (s *state) nodeUp(in *NodeUp) Result {
 	}
 	n := &Node{Node: in.Node, State: NodeAlive, Since: s.clock}
 	if old != nil {
-		n.Draining = old.Draining
+		n.Draining, n.Health = old.Draining, old.Health
 		if old.State == NodeAlive {
 			n.Since = old.Since
 		}

@@ -108,7 +108,12 @@ func (w *walk) command(rt *rapid.T) Command {
 		}
 		return c
 	case 5:
-		return drain(anyID.Draw(rt, "node"), rapid.Bool().Draw(rt, "on"))
+		id := anyID.Draw(rt, "node")
+		if rapid.Bool().Draw(rt, "health") {
+			h := link.Health{Level: link.HealthLevel(rapid.IntRange(0, 2).Draw(rt, "level")), Reason: "disk"}
+			return Command{Type: TypeNodeHealth, Node: &NodeRef{ID: id, Boot: boot(id, w.seqs[id])}, Health: &h}
+		}
+		return drain(id, rapid.Bool().Draw(rt, "on"))
 	case 6, 7:
 		return applyTree(drawTree(rt, rapid.SampledFrom(treeNames).Draw(rt, "tree")))
 	case 8:

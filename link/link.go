@@ -71,6 +71,8 @@ type Up struct {
 	Renew int64 `cbor:"renew,omitempty"`
 	// Sum is the hash of the node's replica at the last checksum entry it applied.
 	Sum *Sum `cbor:"sum,omitempty"`
+	// Health is how the node is, each time that it has changed, and once in each session.
+	Health *Health `cbor:"health,omitempty"`
 }
 
 // Order is a supervisor.Order with the back-off as what is left of it when the

@@ -21,6 +21,8 @@ func (f *filler) fill(v reflect.Value) {
 		v.SetInt(int64(f.n) * 1001)
 	case reflect.Uint16, reflect.Uint64:
 		v.SetUint(uint64(f.n) * 1001)
+	case reflect.Uint8:
+		v.SetUint(uint64(1 + f.n%200))
 	case reflect.String:
 		v.SetString(fmt.Sprint("value ", f.n))
 	case reflect.Pointer:

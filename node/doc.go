@@ -20,6 +20,12 @@
 // or with its raft log missing is refused: a wiped disk is a new node. So is a
 // poisoned one: its machine joins again with an empty dir.
 //
+// # How it is
+//
+// The node asks checks of itself (package supervisor/health: memory, the disk of the data dir,
+// the clock) every 5 s, and tells the leader the worst answer once it has been given twice.
+// What follows is the leader's affair (package placement; package fsm, "Circuits of nodes").
+//
 // # Faults
 //
 //   - A port is taken, the disk is full, the dir is in use: Open fails and says
@@ -33,6 +39,6 @@
 //
 // # Tests
 //
-// All in internal/e2e, with real processes: bad_test.go has the table of bad data
-// dirs.
+// The parts in internal/e2e, with real processes: bad_test.go has the table of bad data
+// dirs. The node's look at itself in a testing/synctest bubble.
 package node

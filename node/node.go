@@ -54,6 +54,7 @@ type Node struct {
 	keeper  *runner.Keeper
 	runner  *runner.Runner
 	agent   *agent.Agent
+	health  *watch
 	api     *api.Server
 
 	clusterPort  net.Listener
@@ -118,11 +119,14 @@ func (n *Node) open(dir string, c Config) error {
 	if err := n.openCluster(token, c.Fatal); err != nil {
 		return err
 	}
+	if n.health, err = newWatch(ownChecks(dir)); err != nil {
+		return err
+	}
 	times := cluster.TimesOf(n.settings.Profile)
 	n.agent, err = agent.New(agent.Config{
 		Node: n.self, Runner: agent.Adapter(n.runner), Dial: n.cluster.Connect,
 		Silence: times.Hush(), Alone: times.Alone, Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence},
-		Seed: n.self.BootSeq, End: n.endChildren, Logger: n.log.With("part", "agent"),
+		Seed: n.self.BootSeq, End: n.endChildren, Health: n.health.out, Logger: n.log.With("part", "agent"),
 	})
 	if err != nil {
 		return err
@@ -435,6 +439,7 @@ func (n *Node) Run(ctx context.Context) error {
 		stage(ctx, "api", func(ctx context.Context) error { return n.api.Run(ctx, n.apiListeners...) }),
 		stage(ctx, "runner", n.runner.Run),
 		stage(ctx, "agent", n.agent.Run),
+		stage(ctx, "health", n.health.Run),
 	}
 	returns := false
 	select {

@@ -10,8 +10,8 @@
 //
 // A node must be eligible, carry every label of needs, have the cpu and memory
 // asked for free, and run no child that this one must be apart from, in either
-// direction, nor, with spread: strict, another instance of the same child. Among the nodes that remain, the first of these rules that names
-// one decides:
+// direction, nor, with spread: strict, another instance of the same child. Among the
+// nodes that remain, the first of these rules that names one decides:
 //
 //  1. Only: the node an operator named, or none.
 //  2. Nodes whose circuit is open are left out, and half-open ones whose trials
@@ -23,13 +23,15 @@
 //     A node that must be empty (drained, lost) is not eligible, which is hard.
 //  4. Nodes that have more instances of the same child than another that fits are
 //     left out. An operator's Only goes before that too.
-//  5. The preferred nodes (Placement.Nodes, by id or name), best first.
+//  5. Nodes that are degraded are left out while another fits that is not, but for
+//     those that the next two rules name, and an operator's Only.
+//  6. The preferred nodes (Placement.Nodes, by id or name), best first.
 //     Names that no node has do not match, and do no harm.
-//  6. Stickiness: the node it ran on last.
-//  7. spread: the fewest children, then the most room left; or pack: the most
+//  7. Stickiness: the node it ran on last.
+//  8. spread: the fewest children, then the most room left; or pack: the most
 //     children, then the least room left. Room is the share of cpu or of memory
 //     that would stay free, whichever is smaller, in thousandths.
-//  8. A hash of child path and node id (rendezvous hashing): stable for one
+//  9. A hash of child path and node id (rendezvous hashing): stable for one
 //     child, different for different children, so that ties do not all fall on
 //     the same node, and a node that joins or leaves shifts few.
 //

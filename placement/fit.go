@@ -74,6 +74,30 @@ func (p *planner) avoid(req supervisor.Request, fit []int) (left []int, avoided 
 	return left, false, refused
 }
 
+// spare leaves out the nodes that are degraded, while another fits that is not. Who is
+// asked for, prefers the node or was there before goes there all the same.
+func (p *planner) spare(req supervisor.Request, fit []int) (left []int, refused []Refusal) {
+	degraded := func(i int) bool { return p.nodes[i].Degraded != "" }
+	if req.Only != "" || !slices.ContainsFunc(fit, degraded) || bug.On("degraded-node-not-spared") {
+		return fit, nil
+	}
+	wanted := func(i int) bool {
+		n := &p.nodes[i]
+		return n.ID == req.Last || slices.Contains(req.Placement.Nodes, n.ID) || slices.Contains(req.Placement.Nodes, n.Name)
+	}
+	if !slices.ContainsFunc(fit, func(i int) bool { return !degraded(i) }) {
+		return fit, nil
+	}
+	for _, i := range fit {
+		if degraded(i) && !wanted(i) {
+			refused = append(refused, Refusal{Node: p.nodes[i].Name, Reason: "is degraded (" + p.nodes[i].Degraded + "), and another node fits"})
+		} else {
+			left = append(left, i)
+		}
+	}
+	return left, refused
+}
+
 // shun leaves out the nodes whose circuit refuses, as long as another fits, and
 // refuses those it left out. If there is no other, the least bad ones are left, and
 // it tells so.

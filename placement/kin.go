@@ -24,19 +24,17 @@ func newKinship(reqs []supervisor.Request, in Input, index map[string]int) kinsh
 	}
 	// order-free: a sum per child and node.
 	for path, id := range in.Where {
-		if at := strings.LastIndexByte(path, '/'); at >= 0 {
-			if node, ok := index[id]; ok && k[path[:at]] != nil {
-				k[path[:at]][node]++
-			}
+		if node, ok := index[id]; ok {
+			k.add(path, node)
 		}
 	}
 	return k
 }
 
-// add takes note of a placement.
-func (k kinship) add(req supervisor.Request, node int) {
-	if req.Kin != "" {
-		k[req.Kin][node]++
+// add takes note that a child is on a node.
+func (k kinship) add(path string, node int) {
+	if at := strings.LastIndexByte(path, '/'); at >= 0 && k[path[:at]] != nil {
+		k[path[:at]][node]++
 	}
 }
 

@@ -29,6 +29,8 @@ type Node struct {
 	Eligible bool
 	Why      string
 	Circuit  Circuit
+	// Degraded, if set, is what the node itself has to complain of.
+	Degraded string
 }
 
 // Circuit keeps children off a node while another fits. The zero value is closed.
@@ -128,7 +130,8 @@ func (p *planner) place(req supervisor.Request) Result {
 	fit, open, kept := p.shun(req, fit)
 	fit, avoided, more := p.avoid(req, fit)
 	fit, crowded := p.scatter(req, fit)
-	if more = slices.Concat(kept, more, crowded); len(more) > 0 {
+	fit, spared := p.spare(req, fit)
+	if more = slices.Concat(kept, more, crowded, spared); len(more) > 0 {
 		refusals = append(refusals, more...)
 		slices.SortStableFunc(refusals, func(a, b Refusal) int { return cmp.Compare(a.Node, b.Node) })
 	}
@@ -175,7 +178,7 @@ func (p *planner) record(req supervisor.Request, node string) {
 		c.Room--
 	}
 	p.apart.add(req.Path, i, req.Placement.ApartFrom)
-	p.kin.add(req, i)
+	p.kin.add(req.Path, i)
 }
 
 // asked reads a negative demand as none.

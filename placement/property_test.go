@@ -64,9 +64,27 @@ func checkChoice(t *rapid.T, req supervisor.Request, in Input, got Result, fit [
 	if req.Only == "" && slices.Contains(req.Avoid, got.Node) && other {
 		t.Fatalf("chose %s, to be avoided, though %v fit", got.Node, fit)
 	}
+	checkSpared(t, req, in, got.Node, fit)
 	for _, id := range fit {
 		if mayGo := req.Only == "" && !(other && slices.Contains(req.Avoid, id)); mayGo && kinOn(req, id, in) < kinOn(req, got.Node, in) {
 			t.Fatalf("chose %s with %d instances of %s, though %s has fewer", got.Node, kinOn(req, got.Node, in), req.Kin, id)
+		}
+	}
+}
+
+// checkSpared: a degraded node was not chosen while another would have done as well, unless
+// the child has a reason of its own to go there.
+func checkSpared(t *rapid.T, req supervisor.Request, in Input, chosen string, fit []string) {
+	node := func(id string) Node {
+		return in.Nodes[slices.IndexFunc(in.Nodes, func(n Node) bool { return n.ID == id })]
+	}
+	n := node(chosen)
+	if n.Degraded == "" || req.Only != "" || req.Last == n.ID || slices.Contains(req.Placement.Nodes, n.ID) || slices.Contains(req.Placement.Nodes, n.Name) {
+		return
+	}
+	for _, id := range fit {
+		if node(id).Degraded == "" && !slices.Contains(req.Avoid, id) && kinOn(req, id, in) <= kinOn(req, chosen, in) {
+			t.Fatalf("chose %s, which is degraded, though %s is not", chosen, id)
 		}
 	}
 }
@@ -124,15 +142,14 @@ func checkRefusals(t *rapid.T, got Result, in Input, fit, rest []string) {
 func TestPlaceAllProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawInput(t)
-		first := drawRequest(t, 0)
-		// A former life holds back what follows, and an Input of one place per
-		// path cannot say so.
-		delete(in.Where, first.Path)
-		before := fmt.Sprintf("%+v", in)
-		reqs := []supervisor.Request{first}
-		for i := range rapid.IntRange(0, 12).Draw(t, "more") {
-			reqs = append(reqs, drawRequest(t, i+1))
+		var reqs []supervisor.Request
+		for i := range rapid.IntRange(1, 13).Draw(t, "requests") {
+			reqs = append(reqs, drawRequest(t, i))
+			// A former life holds back what follows, and an Input of one place per
+			// path cannot say so.
+			delete(in.Where, reqs[i].Path)
 		}
+		before := fmt.Sprintf("%+v", in)
 		got := PlaceAll(reqs, in)
 		if after := fmt.Sprintf("%+v", in); after != before {
 			t.Fatalf("the input changed:\n%s\n%s", before, after)
@@ -233,6 +250,7 @@ func drawInput(t *rapid.T) Input {
 			Eligible: rapid.IntRange(0, 4).Draw(t, "eligible") > 0,
 			Why:      "draining",
 			Circuit:  drawCircuit(t),
+			Degraded: rapid.SampledFrom([]string{"", "", "", "memory"}).Draw(t, "degraded"),
 		})
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "placed") {

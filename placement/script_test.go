@@ -17,6 +17,7 @@ import (
 // TestScripts runs the stories in testdata. Directives, one item a line:
 //
 //	nodes      n1 cpu=4000 memory=8192 labels=(disk=ssd) children=3 used-cpu= used-memory= why=draining
+//	           degraded=memory (what it complains of)
 //	           open=17 (since, in seconds) half-open=3 (trials there is room for)
 //	placed     shop/db on=n1 apart=(shop/web)      a child that runs already
 //	place      shop/web needs=(disk=ssd) cpu=500 memory=512 apart=(..) nodes=(..)
@@ -92,6 +93,7 @@ func (c *cluster) setNode(id string, a args) {
 		Used:     Used{CPU: a.number("used-cpu"), Memory: a.number("used-memory") << 20, Children: int(a.number("children"))},
 		Eligible: !a.has("why"), Why: a.one("why"),
 	}
+	n.Degraded = a.one("degraded")
 	switch {
 	case a.has("open"):
 		n.Circuit = Circuit{Why: "circuit open", Since: time.Duration(a.number("open")) * time.Second}

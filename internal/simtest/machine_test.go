@@ -13,6 +13,7 @@ import (
 	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/internal/simtest/simproc"
+	"github.com/selfware/selfware/link"
 )
 
 // machine is one node over all its starts: what is on its disk stays, and so do its
@@ -134,7 +135,7 @@ func (m *machine) boot() {
 	}
 	m.seq++
 	m.boots++
-	p := &process{m: m, boot: fmt.Sprintf("b%d", m.boots), host: s.net.Host(m.ip), over: make(chan struct{}), gone: make(chan struct{})}
+	p := &process{m: m, boot: fmt.Sprintf("b%d", m.boots), host: s.net.Host(m.ip), over: make(chan struct{}), gone: make(chan struct{}), health: make(chan link.Health)}
 	p.procs = &procTable{Table: m.procs, gate: &m.gate}
 	if m.twin {
 		p.boot = "twin-" + p.boot

@@ -40,6 +40,8 @@ type process struct {
 	bury    sync.Once
 	leaving atomic.Bool // it ends in peace
 
+	health chan link.Health // what its checks of itself say
+
 	linkMu sync.Mutex
 	link   link.Link // its session
 }
@@ -145,7 +147,7 @@ func (p *process) run() {
 	p.m.procs.Attach()
 	a, err := agent.New(agent.Config{
 		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(), Alone: times.Alone, End: p.endChildren,
-		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: p.m.clock,
+		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: p.m.clock, Health: p.health,
 		Seed: s.opt.seed + p.m.seq, Logger: s.log.With("node", p.m.name+"."+p.boot, "part", "agent"),
 	})
 	if err != nil {

@@ -18,7 +18,7 @@
 // # Checks
 //
 // HTTP, TCP, GRPC (grpc.health.v1) and Exec ask something outside; Heartbeat is told;
-// Memory and Disk look at the machine. Func makes a check of a function, and any type
+// Memory, Disk and Clock look at the machine. Func makes a check of a function, and any type
 // with the two methods of HealthCheck is one.
 //
 // # Guarantees
