@@ -80,7 +80,7 @@ type ChildStatus struct {
 	Supervisor bool      `json:"supervisor,omitempty"`
 	Exclusive  bool      `json:"exclusive,omitempty"`
 	Strategy   string    `json:"strategy,omitempty"` // of a supervisor
-	Status     string    `json:"status" enum:"pending,starting,running,stopping,backoff,finished,failed,stopped"`
+	Status     string    `json:"status" enum:"pending,away,starting,running,stopping,backoff,finished,failed,stopped"`
 	Node       string    `json:"node"` // its name
 	Epoch      uint64    `json:"epoch"`
 	PID        int       `json:"pid"`
@@ -105,7 +105,7 @@ type Epoch struct {
 	// Fence is SELFWARE_FENCE: both as hexadecimal text of fixed width.
 	Fence     string `json:"fence" example:"00000001-00000000002a0003"`
 	Node      string `json:"node"` // its name
-	Status    string `json:"status" enum:"pending,starting,running,stopping,backoff,finished,failed,stopped"`
+	Status    string `json:"status" enum:"pending,away,starting,running,stopping,backoff,finished,failed,stopped"`
 	Exclusive bool   `json:"exclusive"`
 }
 

@@ -74,7 +74,6 @@ func (s *state) nodeUp(in *NodeUp) Result {
 	}
 	s.nodes[n.ID] = n
 	s.nodesChanged = true
-	var res Result
 	switch {
 	case old == nil:
 		s.recordNode(n, "joined")
@@ -83,11 +82,12 @@ func (s *state) nodeUp(in *NodeUp) Result {
 	case old.Boot != n.Boot:
 		s.recordNode(n, "has restarted")
 	}
+	res := Result{Decisions: s.tellNodes()}
 	if old != nil && old.Boot != n.Boot && (old.State == NodeAlive || old.Unfenced()) && !bug.On("new-boot-keeps-lives") {
-		res.Decisions = s.eachTree(supervisor.NodeLost{
+		res.Decisions = append(res.Decisions, s.eachTree(supervisor.NodeLost{
 			Node: n.ID, Reason: "its agent restarted", Keep: in.Lives, Restarted: true,
 			Apart: in.Apart && old.State == NodeAlive, // else it is known since it was lost
-		})
+		})...)
 	}
 	if old != nil && old.Boot != n.Boot {
 		s.void(n.ID, true)
@@ -117,6 +117,9 @@ func (s *state) admissible(old *Node, n link.Node) error {
 	frees := other != nil && !other.Unfenced()
 	if old == nil && !frees && len(s.nodes) >= MaxNodes && !s.forgetLeft() {
 		return fmt.Errorf("%w: the cluster has %d nodes, the limit", supervisor.ErrRefused, MaxNodes)
+	}
+	if err := s.roomForNode(old); err != nil {
+		return err
 	}
 	if other != nil {
 		s.succeed(other)
@@ -193,12 +196,12 @@ func (s *state) leave(n *Node, to NodeState, in *NodeRef) Result {
 	s.nodes[n.ID] = &next
 	s.nodesChanged = true
 	s.recordNode(&next, fmt.Sprintf("is %s (%s)", to, in.Reason))
-	var res Result
+	res := Result{Decisions: s.tellNodes()}
 	if n.State == NodeAlive || n.Unfenced() && !in.Leased {
 		// One that is fenced was granted nothing since: it runs nothing exclusive.
-		res.Decisions = s.eachTree(supervisor.NodeLost{
+		res.Decisions = append(res.Decisions, s.eachTree(supervisor.NodeLost{
 			Node: n.ID, Reason: in.Reason, Leased: in.Leased && !n.Fenced, Apart: in.Apart,
-		})
+		})...)
 	}
 	if to == NodeGone {
 		s.void(n.ID, true)
@@ -260,7 +263,8 @@ func (s *state) nodeFenced(in *NodeRef) Result {
 	s.recordNode(&next, "is fenced: no exclusive child runs there any more ("+reason+")")
 	// Of a node that is not alive everything is over: an exclusive life that ended
 	// there meanwhile may have been followed by one that is not.
-	res := Result{Decisions: s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason, Fenced: n.State == NodeAlive})}
+	res := Result{Decisions: s.tellNodes()}
+	res.Decisions = append(res.Decisions, s.eachTree(supervisor.NodeLost{Node: n.ID, Reason: reason, Fenced: n.State == NodeAlive})...)
 	s.drop(&next)
 	return res
 }
@@ -279,10 +283,11 @@ func (s *state) drain(in *NodeRef, by string) Result {
 	s.nodesChanged = true
 	if !in.On {
 		s.recordNode(&next, "takes children again (asked by "+by+")")
-		return Result{}
+		return Result{Decisions: s.tellNodes()}
 	}
 	s.recordNode(&next, "is draining (asked by "+by+")")
-	return Result{Decisions: s.eachTree(supervisor.Drain{Node: n.ID})}
+	ds := s.tellNodes()
+	return Result{Decisions: append(ds, s.eachTree(supervisor.Drain{Node: n.ID})...)}
 }
 
 // findNode looks a node up by id, or by name.

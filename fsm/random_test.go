@@ -286,6 +286,11 @@ func drawTree(rt *rapid.T, name string) supervisor.Spec {
 			s.Children = append(s.Children, drawWorker(rt, name, id))
 		}
 	}
+	if rapid.IntRange(0, 2).Draw(rt, "each") == 0 {
+		e := drawWorker(rt, name, "e")
+		e.EachNode, e.MoveAfter, e.Exits = true, 0, nil
+		s.Children = append(s.Children, e)
+	}
 	if rapid.Bool().Draw(rt, "pool") {
 		p := drawWorker(rt, name, "p")
 		p.Pool = &supervisor.Pool{Size: rapid.IntRange(0, 2).Draw(rt, "size"), Max: 4, RestartPolicy: drawPolicy(rt)}

@@ -48,7 +48,11 @@ func (s *state) applyTree(c *Command) Result {
 	if err := s.expect(spec.Name, c.If); err != nil {
 		return Result{Err: err}
 	}
-	if n := s.others(spec.Name) + spec.Size(); n > MaxLives {
+	var members []supervisor.Member
+	if spec.EachNode() {
+		members = s.members()
+	}
+	if n := s.others(spec.Name) + spec.SizeOn(len(members)); n > MaxLives {
 		return Result{Err: fmt.Errorf("%w: the cluster would have %d children, the limit is %d", supervisor.ErrRefused, n, MaxLives)}
 	}
 	if err := s.circle(spec); err != nil {
@@ -56,7 +60,7 @@ func (s *state) applyTree(c *Command) Result {
 	}
 	if t := s.trees[spec.Name]; t != nil {
 		after := t.Spec().After
-		ds, err := s.step(t, supervisor.Edit{Spec: *spec, By: by})
+		ds, err := s.step(t, supervisor.Edit{Spec: *spec, By: by, Members: members})
 		if err == nil && !slices.Equal(after, spec.After) {
 			s.regraph()
 		}
@@ -68,7 +72,7 @@ func (s *state) applyTree(c *Command) Result {
 	if len(s.trees) >= MaxTrees {
 		return Result{Err: fmt.Errorf("%w: there are %d trees, the limit", supervisor.ErrRefused, MaxTrees)}
 	}
-	t, err := supervisor.NewTree(*spec)
+	t, err := supervisor.NewTreeOn(*spec, members)
 	if err != nil {
 		return Result{Err: fmt.Errorf("%w: %v", supervisor.ErrRefused, err)}
 	}

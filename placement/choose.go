@@ -11,6 +11,9 @@ import (
 // choose picks among nodes that fit (at least one) by the order of preference
 // in the package's doc, and says by which rule.
 func (p *planner) choose(req supervisor.Request, fit []int) (best int, why string) {
+	if req.Home != "" {
+		return fit[0], "its own node"
+	}
 	if req.Only != "" {
 		return fit[0], "the node that was asked for"
 	}

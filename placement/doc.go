@@ -13,7 +13,8 @@
 // direction, nor, with spread: strict, another instance of the same child. Among the
 // nodes that remain, the first of these rules that names one decides:
 //
-//  1. Only: the node an operator named, or none.
+//  1. Home: the node that the request belongs to (each_node), or none; then Only: the
+//     node an operator named, or none.
 //  2. Nodes whose circuit is open are left out, and half-open ones whose trials
 //     are under way, unless no other node fits. Then the least bad serves: a
 //     half-open one, or else the one that opened first. An operator's Only goes

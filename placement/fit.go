@@ -143,6 +143,8 @@ type query struct {
 // refuse says why node i does not fit, or nothing if it does.
 func (q *query) refuse(i int, n *Node) string {
 	switch {
+	case q.Home != "" && i != q.only:
+		return "is of another node"
 	case q.Only != "" && i != q.only:
 		return "not the node that was asked for (" + q.Only + ")"
 	case !n.Eligible && n.Why == "":
@@ -202,6 +204,13 @@ const shownRefusals = 3
 
 // noneFits is the sentence for a child that stays without a node.
 func (p *planner) noneFits(req supervisor.Request, refusals []Refusal) string {
+	if req.Home != "" {
+		i := p.find(req.Home)
+		if i < 0 {
+			return "its node " + req.Home + " is not there"
+		}
+		return "it waits for its node " + p.nodes[i].Name + ": " + refusals[i].Reason
+	}
 	if req.Only != "" {
 		i := p.find(req.Only)
 		if i < 0 {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/selfware/selfware/internal/bug"
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -125,6 +126,12 @@ func newPlanner(reqs []supervisor.Request, in Input) *planner {
 func (p *planner) place(req supervisor.Request) Result {
 	if len(p.nodes) == 0 {
 		return Result{Why: "there is no node"}
+	}
+	if bug.On("each-node-roams") {
+		req.Home = ""
+	}
+	if req.Home != "" {
+		req.Only = req.Home
 	}
 	fit, refusals := p.filter(req)
 	fit, open, kept := p.shun(req, fit)

@@ -61,12 +61,12 @@ func checkChoice(t *rapid.T, req supervisor.Request, in Input, got Result, fit [
 		t.Fatalf("chose %s, but only %v fit", got.Node, fit)
 	}
 	other := slices.ContainsFunc(fit, func(id string) bool { return !slices.Contains(req.Avoid, id) })
-	if req.Only == "" && slices.Contains(req.Avoid, got.Node) && other {
+	if req.Only+req.Home == "" && slices.Contains(req.Avoid, got.Node) && other {
 		t.Fatalf("chose %s, to be avoided, though %v fit", got.Node, fit)
 	}
 	checkSpared(t, req, in, got.Node, fit)
 	for _, id := range fit {
-		if mayGo := req.Only == "" && !(other && slices.Contains(req.Avoid, id)); mayGo && kinOn(req, id, in) < kinOn(req, got.Node, in) {
+		if mayGo := req.Only+req.Home == "" && !(other && slices.Contains(req.Avoid, id)); mayGo && kinOn(req, id, in) < kinOn(req, got.Node, in) {
 			t.Fatalf("chose %s with %d instances of %s, though %s has fewer", got.Node, kinOn(req, got.Node, in), req.Kin, id)
 		}
 	}
@@ -96,7 +96,7 @@ func unshunned(req supervisor.Request, in Input, fit []string) []string {
 	least := time.Duration(math.MaxInt64)
 	for _, n := range in.Nodes {
 		switch fits := slices.Contains(fit, n.ID); {
-		case fits && (n.Circuit.Why == "" || n.Circuit.Room > 0 || req.Only != ""):
+		case fits && (n.Circuit.Why == "" || n.Circuit.Room > 0 || req.Only+req.Home != ""):
 			willing = append(willing, n.ID)
 		case fits && n.Circuit.Since < least:
 			least, leastBad = n.Circuit.Since, []string{n.ID}
@@ -206,7 +206,8 @@ func mayRun(req supervisor.Request, n Node, in Input) bool {
 	}
 	room := func(ask, capacity, used int64) bool { return ask == 0 || capacity == 0 || used+ask <= capacity }
 	return n.Eligible &&
-		(req.Only == "" || req.Only == n.ID || req.Only == n.Name) &&
+		(req.Home == "" || req.Home == n.ID) &&
+		(req.Home != "" || req.Only == "" || req.Only == n.ID || req.Only == n.Name) &&
 		room(req.Placement.CPU, n.CPU, n.Used.CPU) &&
 		room(req.Placement.Memory, n.Memory, n.Used.Memory)
 }
@@ -294,6 +295,9 @@ func drawRequest(t *rapid.T, i int) supervisor.Request {
 	}
 	if rapid.IntRange(0, 9).Draw(t, "operator") == 0 {
 		req.Only = drawnNode.Draw(t, "only")
+	}
+	if rapid.IntRange(0, 9).Draw(t, "each") == 0 {
+		req.Home = rapid.SampledFrom(append([]string{"n9"}, nodeIDs...)).Draw(t, "home")
 	}
 	if rapid.IntRange(0, 2).Draw(t, "many") == 0 {
 		req.Kin = drawnPath.Draw(t, "kin")

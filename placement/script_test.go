@@ -21,7 +21,7 @@ import (
 //	           open=17 (since, in seconds) half-open=3 (trials there is room for)
 //	placed     shop/db on=n1 apart=(shop/web)      a child that runs already
 //	place      shop/web needs=(disk=ssd) cpu=500 memory=512 apart=(..) nodes=(..)
-//	           mode=pack last=n1 avoid=(n1) only=n1 kin=shop/web strict
+//	           mode=pack last=n1 avoid=(n1) only=n1 kin=shop/web strict home=n1
 //
 // cpu is in thousandths of a core, memory in MiB. nodes sets a node anew, place
 // asks for all its lines in one PlaceAll and then counts what was placed.
@@ -116,7 +116,7 @@ func request(path string, a args) supervisor.Request {
 			Needs: a.pairs("needs"), CPU: a.number("cpu"), Memory: a.number("memory") << 20,
 			ApartFrom: a.list("apart"), Nodes: a.list("nodes"), Mode: supervisor.Spread(a.one("mode")),
 		},
-		Last: a.one("last"), Avoid: a.list("avoid"), Only: a.one("only"), Kin: a.one("kin"),
+		Last: a.one("last"), Avoid: a.list("avoid"), Only: a.one("only"), Kin: a.one("kin"), Home: a.one("home"),
 	}
 	if a.has("strict") {
 		req.Placement.Instances = supervisor.ApartStrictly

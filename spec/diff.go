@@ -27,6 +27,8 @@ const (
 	// Grows and Shrinks: there are more instances, or fewer; the others run on.
 	Grows   = "starts instances"
 	Shrinks = "stops instances"
+	// Reshapes: the instances are others, with other names.
+	Reshapes = "stops and starts instances"
 	// Refused: a worker cannot become a supervisor, or the other way round,
 	// or into instances of it, under one id; the whole apply is refused.
 	Refused = "refused"

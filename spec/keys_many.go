@@ -15,6 +15,10 @@ func manyEntries() []entry[draft] {
 			doc: "How far apart the instances of this worker are kept: node puts them on different nodes while enough of them fit, " +
 				"with strict an instance waits where every node that fits has one already."},
 			apartnessKind(), "", func(d *draft) *supervisor.Apartness { return &d.spec.Placement.Instances }),
+		bind(entry[draft]{name: "each_node", worker: true, field: "ChildSpec.EachNode", examples: []any{true},
+			doc: "Runs an instance of this worker on each node that has the labels of needs and, if nodes names any, is among them. It is named after " +
+				"its node, waits for it when it is lost or drained, and leaves with it; a node that joins gets one."},
+			boolKind(), false, func(d *draft) *bool { return &d.spec.EachNode }),
 		bind(entry[draft]{name: "update", worker: true, field: "ChildSpec.Update", doc: updateDoc, examples: updateExamples()},
 			updateKind(), nil, func(d *draft) **supervisor.UpdatePolicy { return &d.spec.Update }),
 	}
@@ -43,12 +47,13 @@ func apartnessKind() kind[supervisor.Apartness] {
 
 // many checks what a child says of its instances, and counts them.
 func (c *checker) many(d *draft) {
-	if at := d.place("spread"); at != d.node && !d.many() {
+	if at := d.place("spread"); at != d.node && !d.many() && !d.spec.EachNode {
 		c.fail(at, "add replicas, or leave it out", "spread keeps the instances of one child apart, and this one has none")
 	}
 	if at := d.place("update"); at != d.node && !d.many() {
 		c.fail(at, "add replicas, or give it to the tree or a supervisor above", "update is for the instances of one child, and this one has none")
 	}
+	c.eachNode(d)
 	before := c.total
 	if c.total += 1 + d.most(); c.total > supervisor.MaxChildren && before <= supervisor.MaxChildren && d.many() {
 		at := d.place("replicas")
@@ -59,9 +64,23 @@ func (c *checker) many(d *draft) {
 	}
 }
 
+// eachNode refuses what means nothing for instances that each node has one of.
+func (c *checker) eachNode(d *draft) {
+	if !d.spec.EachNode {
+		return
+	}
+	for _, key := range []string{"replicas", "spread", "move_after", "move_on", "placement"} {
+		if at := d.place(key); at != d.node {
+			c.fail(at, "leave it out", "%s means nothing with each_node: each node that fits has one instance, which never leaves it", key)
+		}
+	}
+}
+
 // manyEffect is what a change of the number of instances does.
 func manyEffect(old, new *draft) string {
 	switch {
+	case old.spec.EachNode != new.spec.EachNode:
+		return Reshapes
 	case new.count() > old.count():
 		return Grows
 	case new.count() < old.count():

@@ -20,7 +20,7 @@ func templateEntries() []entry[draft] {
 	for _, group := range [][]entry[draft]{natureEntries(), manyEntries(), lifeEntries(), exitEntries(), processEntries(), placementEntries()} {
 		for _, e := range group {
 			switch e.name {
-			case "id", "supervisor", "replicas", "update":
+			case "id", "supervisor", "replicas", "each_node", "update":
 				continue
 			case "run":
 				e.required = true
@@ -105,7 +105,7 @@ func (d *draft) worker() *draft {
 }
 
 // many tells whether the child stands for instances.
-func (d *draft) many() bool { return d.spec.Replicas > 0 || d.pool != nil }
+func (d *draft) many() bool { return d.spec.Replicas > 0 || d.pool != nil || d.spec.EachNode }
 
 // count is how many instances the child has.
 func (d *draft) count() int {

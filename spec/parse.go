@@ -146,6 +146,8 @@ func checkPool(r *reader, n *node) {
 			r.fail(p.key, "write it in pool", "%q stands beside the pool of %s", name, r.in)
 		case name == "replicas":
 			r.fail(p.key, "write size in pool", "%s has both pool and replicas", r.in)
+		case name == "each_node":
+			r.fail(p.key, "leave one of them out", "%s has both pool and each_node", r.in)
 		default:
 			r.fail(p.key, "write it in pool.template", "%q stands beside the pool of %s", name, r.in)
 		}

@@ -29,7 +29,9 @@
 //
 // A child that stands for many (ChildSpec.Replicas, Pool) is a supervisor of its
 // instances: Spec.Expand makes the plain tree that is supervised, everything else knows
-// only that. A pool's number is the spec's, or what Scale said since (scale.go).
+// only that. A pool's number is the spec's, or what Scale said since (scale.go). With
+// each_node they are those of the nodes that the tree was told of (nodes.go): each stays
+// on its node, and waits for it without anybody waiting for it.
 // So an instance is a child as any other, to events, operators and edits, and all of
 // them are one child of the supervisor above (instances.go).
 //

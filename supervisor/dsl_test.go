@@ -85,6 +85,8 @@ func (p *parsed) word(word string) error {
 	case word == "supervisor":
 		c.Program = nil
 		c.Supervisor = &SupervisorSpec{Strategy: OneForOne, RestartPolicy: RestartPolicy{MaxRestarts: 5, MaxSeconds: time.Minute}}
+	case word == "each_node":
+		c.EachNode = true
 	case word == "exclusive":
 		c.Exclusive = true
 	case word == "significant":

@@ -14,9 +14,13 @@ import (
 // and leaves.
 func (t *Tree) onEdit(in Edit) error {
 	sh := t.shaping(&in.Spec)
+	if in.Spec.EachNode() && in.Members != nil {
+		sh.members = sorted(in.Members)
+	}
 	if err := t.editable(in.Spec, sh); err != nil {
 		return err
 	}
+	t.members = sh.members
 	base := t.spec
 	r := &rollout{Phase: RolloutUpdating, By: in.By, Base: &base, Policies: in.Spec.Expand().policies()}
 	if t.rollout.active() && t.rollout.Base != nil {
@@ -43,7 +47,7 @@ func (t *Tree) edit(spec Spec, failed *node, cause Cause, r *rollout) {
 func (t *Tree) reshape(spec Spec, sh shaping, cause Cause, failed *node) *edit {
 	old := t.byPath
 	e := &edit{t: t, old: old, cause: cause, failed: failed}
-	t.spec, t.shape, t.scaled = spec, sh.expand(spec).Children, sh.scaled
+	t.spec, t.shape, t.scaled, t.members = spec, sh.expand(spec).Children, sh.scaled, sh.members
 	t.byPath = make(map[string]*node, len(old))
 	t.root.strategy, t.root.exclusive, t.root.auto = spec.Strategy, spec.Exclusive, spec.AutoShutdown
 	t.root.follow(spec.RestartPolicy)
@@ -64,6 +68,9 @@ func (t *Tree) editable(s Spec, sh shaping) error {
 		return fmt.Errorf("%w: %v", ErrRefused, err)
 	case s.Name != t.spec.Name:
 		return fmt.Errorf("%w: the tree's name is %s, not %s", ErrRefused, t.spec.Name, s.Name)
+	}
+	if err := fitsOn(&s, len(sh.members)); err != nil {
+		return fmt.Errorf("%w: %v", ErrRefused, err)
 	}
 	return t.sameKinds(s.Name, sh.expand(s).Children)
 }
@@ -121,7 +128,7 @@ func (e *edit) children(s *node, specs []ChildSpec) []*node {
 			n.comeDown(s.down)
 			e.added = append(e.added, n)
 		} else {
-			e.update(n, c, exclusive)
+			e.update(n, c, exclusive, e.t.home(s, c))
 		}
 		n.parent, n.spec, n.exclusive = s, c, exclusive
 		if c.Supervisor != nil {
@@ -164,21 +171,23 @@ func (n *node) comeDown(down Phase) {
 	}
 }
 
-func (e *edit) update(n *node, c *ChildSpec, exclusive bool) {
+func (e *edit) update(n *node, c *ChildSpec, exclusive bool, home string) {
 	if !n.worker() {
 		return
 	}
 	waited := n.next != nil
 	n.next = nil
 	leaving := n.parent == nil // and wanted again
-	fits := same(n.spec.Placement, c.Placement)
+	moves := n.home != home    // another node has the name
+	fits := same(n.spec.Placement, c.Placement) && !moves
 	over := n.life.Phase // or about to be
 	if over == PhaseStopping {
 		over = n.life.Then
 	}
 	revive := c.RestartType == Permanent && (over == PhaseFinished || over == PhaseFailed) &&
 		(n.spec.RestartType != Permanent || !same(n.spec.Exits, c.Exits)) // else it ended for good by its own word, or its exit rules
-	now := leaving || revive || n == e.failed
+	now := leaving || revive || moves || n == e.failed
+	n.home = home
 	if now || !fits || n.exclusive != exclusive || !same(n.spec.Program, c.Program) {
 		e.changed = append(e.changed, change{n, fits, now, waited, former{n.spec.Program, n.spec.Placement, n.exclusive}})
 	}

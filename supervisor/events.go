@@ -138,7 +138,7 @@ func (t *Tree) onAssign(in Assign) error {
 		return err
 	}
 	l := n.life
-	if !n.worker() || l.Phase != PhasePending || l.Epoch != in.Epoch {
+	if !n.worker() || l.Phase != PhasePending || l.Epoch != in.Epoch || n.home != "" && in.Node != n.home {
 		return ErrStale
 	}
 	if in.Node == "" {

@@ -319,7 +319,7 @@ func (t *Tree) endAll(s *node, then Phase) {
 			return
 		}
 		switch l := n.life; {
-		case l.settled() && !l.held():
+		case l.settled() && !l.held() && !l.Away:
 		case l.Phase == PhaseStopping && l.Then != PhasePending: // as if it had ended
 			t.rejoin(n)
 		default:

@@ -49,7 +49,7 @@ type Stamp struct {
 func (s Stamp) Epoch() Epoch { return Epoch(s.Index<<epochPosBits | uint64(s.Pos)) }
 
 // Input is one of ChildEvent, LastWord, Assign, NodeLost, Returned, Drain, Start, Stop, Restart,
-// Move, Edit, Scale, Delete, Advance, Rollout, Reset, Depend, Follow.
+// Move, Edit, Scale, Nodes, Delete, Advance, Rollout, Reset, Depend, Follow.
 type Input interface{ input() }
 
 // EventType says what was seen of a life.
@@ -190,6 +190,8 @@ type (
 type Edit struct {
 	Spec Spec   `json:"spec"`
 	By   string `json:"by,omitempty"`
+	// Members are the nodes of the cluster, for a spec that wants each node.
+	Members []Member `json:"members,omitempty"`
 }
 
 func (ChildEvent) input() {}

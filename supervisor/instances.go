@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,11 +36,14 @@ type Pool struct {
 const DefaultPoolMax = 100
 
 // Many tells whether the child stands for instances.
-func (c *ChildSpec) Many() bool { return c.Replicas > 0 || c.Pool != nil }
+func (c *ChildSpec) Many() bool { return c.Replicas > 0 || c.Pool != nil || c.EachNode }
 
-// most is how many instances the child may come to have.
-func (c *ChildSpec) most() int {
-	if c.Pool != nil {
+// most is how many instances the child may come to have in a cluster of so many nodes.
+func (c *ChildSpec) most(nodes int) int {
+	switch {
+	case c.EachNode:
+		return nodes
+	case c.Pool != nil:
 		return c.Pool.Max
 	}
 	return c.Replicas
@@ -48,22 +52,37 @@ func (c *ChildSpec) most() int {
 // shaping is what decides on instances besides the spec. The zero value is the spec's
 // own word.
 type shaping struct {
-	scaled map[string]Scaled // by path
+	scaled  map[string]Scaled // by path
+	members []Member          // by id
 }
 
-// number is how many instances the child at path has.
-func (sh shaping) number(path string, c *ChildSpec) int {
-	if c.Pool == nil {
-		return c.Replicas
+// names are those of the instances that the child at path has: numbers, or nodes.
+func (sh shaping) names(path string, c *ChildSpec) []string {
+	var names []string
+	if c.EachNode {
+		for i := range sh.members {
+			if m := &sh.members[i]; m.fits(&c.Placement) {
+				names = append(names, m.Name)
+			}
+		}
+		slices.Sort(names)
+		return names
 	}
-	if s, ok := sh.scaled[path]; ok {
-		return s.Size
+	number := c.Replicas
+	if c.Pool != nil {
+		number = c.Pool.Size
+		if s, ok := sh.scaled[path]; ok {
+			number = s.Size
+		}
 	}
-	return c.Pool.Size
+	for i := range number {
+		names = append(names, strconv.Itoa(i+1))
+	}
+	return names
 }
 
-// Expand gives the tree as it is supervised before anybody scales it: each child that
-// stands for many is a supervisor of its instances. What has none is shared with the
+// Expand gives the tree as it is supervised before anybody scales it, in a cluster
+// without nodes: each child that stands for many is a supervisor of its instances. What has none is shared with the
 // spec.
 func (s Spec) Expand() Spec { return shaping{}.expand(s) }
 
@@ -79,7 +98,7 @@ func (sh shaping) children(path string, p RestartPolicy, children []ChildSpec) (
 		c, changed, path := children[i], true, path+"/"+children[i].ID
 		switch {
 		case c.Many() && c.Supervisor == nil: // else it was expanded before
-			c = instances(c, p, sh.number(path, &c))
+			c = instances(c, p, sh.names(path, &c))
 		case c.Supervisor != nil:
 			c.Children, changed = sh.children(path, c.Supervisor.RestartPolicy, c.Children)
 		default:
@@ -104,13 +123,13 @@ func (sh shaping) children(path string, p RestartPolicy, children []ChildSpec) (
 // transient child's failure is never final for all of them at once, so this supervisor
 // is permanent; temporary replicas do not come back with their group, as one such child
 // would not. A pool is a supervisor by its own right, and begins anew with its group.
-func instances(c ChildSpec, p RestartPolicy, number int) ChildSpec {
+func instances(c ChildSpec, p RestartPolicy, names []string) ChildSpec {
 	each := c
-	each.Replicas, each.Pool, each.Update = 0, nil, nil
+	each.Replicas, each.EachNode, each.Pool, each.Update = 0, false, nil, nil
 	set := ChildSpec{
-		ID: c.ID, RestartType: Permanent, MaxRestarts: c.MaxRestarts, Exclusive: c.Exclusive, Replicas: c.Replicas, Pool: c.Pool,
+		ID: c.ID, RestartType: Permanent, MaxRestarts: c.MaxRestarts, Exclusive: c.Exclusive, Replicas: c.Replicas, EachNode: c.EachNode, Pool: c.Pool,
 		Supervisor: &SupervisorSpec{Strategy: OneForOne, RestartPolicy: p, Update: c.Update},
-		Children:   make([]ChildSpec, number),
+		Children:   make([]ChildSpec, len(names)),
 	}
 	switch {
 	case c.Pool != nil:
@@ -118,8 +137,8 @@ func instances(c ChildSpec, p RestartPolicy, number int) ChildSpec {
 	case c.RestartType == Temporary:
 		set.RestartType = Temporary
 	}
-	for i := range set.Children {
-		each.ID = strconv.Itoa(i + 1)
+	for i, name := range names {
+		each.ID = name
 		set.Children[i] = each
 	}
 	return set
@@ -132,8 +151,10 @@ func validMany(path string, c *ChildSpec) error {
 		return fmt.Errorf("cannot use %s: replicas must be 0 to %d", path, MaxChildren)
 	case c.Many() && c.Program == nil:
 		return fmt.Errorf("cannot use %s: only a worker has instances", path)
-	case c.Replicas > 0 && c.Pool != nil:
-		return fmt.Errorf("cannot use %s: it has both replicas and a pool", path)
+	case c.Replicas > 0 && c.Pool != nil, c.EachNode && (c.Replicas > 0 || c.Pool != nil):
+		return fmt.Errorf("cannot use %s: it has two of replicas, each_node and a pool", path)
+	case c.EachNode && (c.MoveAfter > 0 || a == ApartStrictly || c.Exits != nil && len(c.Exits.MoveOn) > 0):
+		return fmt.Errorf("cannot use %s: an instance on each node neither moves nor shares a node, so move_after, move_on and spread mean nothing", path)
 	case a != "" && a != ApartSoftly && a != ApartStrictly:
 		return fmt.Errorf("cannot use %s: unknown spread %q", path, a)
 	case a == ApartStrictly && !c.Many():

@@ -13,6 +13,7 @@ import (
 // become replaces n's life and keeps every count above it true.
 func (t *Tree) become(n *node, l life) {
 	old := n.life
+	l.Away = l.Phase == PhasePending && t.away(n)
 	if old.Phase != l.Phase {
 		l.Since = t.at.Time
 	}

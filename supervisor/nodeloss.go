@@ -144,6 +144,8 @@ func (t *Tree) replant(n *node, r renewal, cause Cause) {
 	t.renew(n, r)
 	verdict, what := VerdictMove, "it moves to another node"
 	switch {
+	case n.home != "" && !r.stay:
+		verdict, what = VerdictRestart, "it waits for its node"
 	case r.stay:
 		verdict, what = VerdictRestart, "it restarts there"
 	case r.anywhere:

@@ -70,14 +70,19 @@ func (r *rig) choose(req Request, nodes []string) string {
 	best := ""
 	for _, node := range nodes {
 		switch {
-		case req.Only != "" && req.Only != node, slices.Contains(req.Avoid, node), r.lost[node]:
-		case node == req.Last || node == req.Only:
+		case req.Home != "" && (req.Home != node || r.awayFrom(req)), req.Only != "" && req.Only != node, slices.Contains(req.Avoid, node), r.lost[node]:
+		case node == req.Last || node == req.Only || node == req.Home:
 			return node
 		case best == "" || len(r.tree.On(node)) < len(r.tree.On(best)):
 			best = node
 		}
 	}
 	return best
+}
+
+// awayFrom: the node that the request belongs to is not here.
+func (r *rig) awayFrom(req Request) bool {
+	return !slices.ContainsFunc(r.members, func(m Member) bool { return m.ID == req.Home && m.Here })
 }
 
 // must gives an input that the tree cannot refuse.

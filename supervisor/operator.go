@@ -200,16 +200,19 @@ func (t *Tree) onMove(in Move) error {
 	}
 	movable := false
 	for _, x := range n.workers() {
-		if !x.life.atRest() && !(in.To != "" && x.life.Node == in.To) {
+		if x.home == "" && !x.life.atRest() && !(in.To != "" && x.life.Node == in.To) {
 			movable = true
 		}
+	}
+	if n.home != "" || n.spec != nil && n.spec.EachNode {
+		return fmt.Errorf("%w: %s runs on each node, and its instances nowhere else", ErrRefused, in.Path)
 	}
 	if !movable {
 		return fmt.Errorf("%w: nothing to move: no child of %s runs elsewhere", ErrRefused, in.Path)
 	}
 	cause := Cause{Kind: CauseOperator, Detail: in.By}
 	for _, x := range n.workers() {
-		if x.life.atRest() || in.To != "" && x.life.Node == in.To {
+		if x.home != "" || x.life.atRest() || in.To != "" && x.life.Node == in.To {
 			continue
 		}
 		r := renewal{start: "move", only: in.To}

@@ -50,6 +50,7 @@ const (
 	CauseOperator   CauseKind = "operator"
 	CauseUpdate     CauseKind = "update"
 	CauseRevert     CauseKind = "revert" // back to the former spec
+	CauseNodes      CauseKind = "nodes"  // the cluster has other nodes
 	CauseRetry      CauseKind = "retry"
 	CauseConfirmed  CauseKind = "confirmed"
 	CauseOrdered    CauseKind = "ordered"
@@ -144,6 +145,8 @@ type Request struct {
 	// Kin is the path of the child that this is an instance of; its other instances are
 	// below it. Empty: it is none.
 	Kin string `json:"kin,omitempty"`
+	// Home, if set, is the id of the one node that it belongs to.
+	Home string `json:"home,omitempty"`
 }
 
 // Phase is where a child is in its life.
@@ -151,6 +154,7 @@ type Phase string
 
 const (
 	PhasePending  Phase = "pending"  // a life is due and has no node yet
+	PhaseAway     Phase = "away"     // a life is due on a node of its own that is not there
 	PhaseBackoff  Phase = "backoff"  // it waits out its back-off
 	PhaseStarting Phase = "starting" // it has a node and is not confirmed
 	PhaseRunning  Phase = "running"

@@ -175,7 +175,7 @@ func (w *walk) follow(in Input, wasDown map[string]bool) {
 		if wasDown[in.Path] {
 			w.forget(in.Path)
 		}
-	case Edit, Scale:
+	case Edit, Scale, Nodes:
 		for path := range w.stopped {
 			if n := w.tree.byPath[path]; n == nil || n.parent == nil {
 				delete(w.stopped, path)
@@ -273,6 +273,9 @@ func (w *walk) heal() {
 		if w.lost[node] {
 			w.mustTry(NodeLost{Node: node, Reason: "its lease has run out"})
 		}
+	}
+	if _, err := w.step(Nodes{Members: cluster(allNodes...)}); err != nil && !errors.Is(err, ErrStale) {
+		w.Fatalf("%v", err)
 	}
 	if w.tree.failed {
 		w.mustTry(Start{Path: w.tree.Name(), By: "ann"})

@@ -100,7 +100,9 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 	if rapid.IntRange(0, 4).Draw(rt, "many") == 0 {
 		c.ID += "m" // an id of its own: one worker cannot turn into many
 		c.Update = drawUpdate(rt)
-		if rapid.Bool().Draw(rt, "pool") {
+		if rapid.IntRange(0, 2).Draw(rt, "each") == 0 {
+			c.EachNode = true
+		} else if rapid.Bool().Draw(rt, "pool") {
 			c.Pool = &Pool{Size: rapid.IntRange(0, 2).Draw(rt, "size"), Max: rapid.IntRange(2, 4).Draw(rt, "max"), RestartPolicy: drawPolicy(rt)}
 		} else {
 			c.Replicas = rapid.IntRange(1, 3).Draw(rt, "replicas")
@@ -110,6 +112,11 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 		c.MaxRestarts = nil
 	}
 	c.MoveAfter, c.Exits = rapid.IntRange(0, 2).Draw(rt, "move_after"), drawExits(rt)
+	if c.EachNode { // it never moves
+		if c.MoveAfter = 0; c.Exits != nil {
+			c.Exits.MoveOn = nil
+		}
+	}
 	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}
 	if rapid.IntRange(0, 4).Draw(rt, "places") == 0 {
 		c.Placement.Nodes = []string{"n2"}
@@ -255,12 +262,12 @@ func (r *rig) drawVerb(rt *rapid.T) Input {
 // drawEdit changes a little of the present spec, or all of it.
 func (r *rig) drawEdit(rt *rapid.T) Input {
 	if rapid.Bool().Draw(rt, "new") {
-		return Edit{Spec: drawSpec(rt), By: "ann"}
+		return Edit{Spec: drawSpec(rt), By: "ann", Members: r.members}
 	}
 	spec := r.tree.Spec()
 	spec.Children = slices.Clone(spec.Children)
 	if len(spec.Children) == 0 {
-		return Edit{Spec: spec, By: "ann"}
+		return Edit{Spec: spec, By: "ann", Members: r.members}
 	}
 	i := rapid.IntRange(0, len(spec.Children)-1).Draw(rt, "child")
 	switch c := &spec.Children[i]; {
@@ -273,7 +280,20 @@ func (r *rig) drawEdit(rt *rapid.T) Input {
 	default:
 		c.Children = nil
 	}
-	return Edit{Spec: spec, By: "ann"}
+	return Edit{Spec: spec, By: "ann", Members: r.members}
+}
+
+// drawNodes draws a cluster of some of the nodes, here or not; now and then one has the
+// name of another.
+func (r *rig) drawNodes(rt *rapid.T) Input {
+	members := cluster(allNodes...)
+	for i := range members {
+		members[i].Here = rapid.Bool().Draw(rt, "here")
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "succeeds") == 0 {
+		members[0].Name, members[1].Name = members[1].Name, members[0].Name
+	}
+	return Nodes{Members: members[rapid.IntRange(0, 2).Draw(rt, "gone"):]}
 }
 
 // drawScale draws a size for a pool, or now and then for what is none.
@@ -308,6 +328,9 @@ func (r *rig) drawInput(rt *rapid.T) Input {
 	case 8, 9:
 		return r.drawEdit(rt)
 	case 10:
+		if r.tree.FollowsNodes() && rapid.Bool().Draw(rt, "nodes") {
+			return r.drawNodes(rt)
+		}
 		return r.drawScale(rt)
 	}
 	return r.drawEvent(rt)

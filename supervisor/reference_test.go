@@ -139,7 +139,7 @@ func drawFlat(rt *rapid.T) Spec {
 	spec := Spec{Name: "t", Strategy: strategies.Draw(rt, "strategy"), RestartPolicy: drawPolicy(rt)}
 	spec.Children = drawChildren(rt, spec.RestartPolicy, 4, &left)
 	for i := range spec.Children {
-		spec.Children[i].MoveAfter, spec.Children[i].Replicas, spec.Children[i].Pool, spec.Children[i].Update = 0, 0, nil, nil
+		spec.Children[i].MoveAfter, spec.Children[i].Replicas, spec.Children[i].Pool, spec.Children[i].Update, spec.Children[i].EachNode = 0, 0, nil, nil, false
 	}
 	spec.AutoShutdown = drawSignificance(rt, spec.Children)
 	return spec

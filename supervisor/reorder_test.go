@@ -58,7 +58,7 @@ func (w *walk) permute(rt *rapid.T) {
 	spec := w.tree.Spec()
 	spec.Children = shuffled(rt, spec.Children)
 	before, waited := views(w.tree), len(w.tree.waiting) > 0
-	ds, err := w.step(Edit{Spec: spec, By: "ann"})
+	ds, err := w.step(Edit{Spec: spec, By: "ann", Members: w.members})
 	if err != nil || len(ds) > 0 {
 		w.Fatalf("a new order of children: %v, decided %+v", err, ds)
 	}

@@ -36,7 +36,7 @@ func TestReplay(t *testing.T) {
 // replay gives, for each input, what came of it; and the state at the end.
 func replay(f failer, spec Spec, log []entry, restoring bool) []string {
 	f.Helper()
-	tree, err := NewTree(spec)
+	tree, err := NewTreeOn(spec, cluster(allNodes...))
 	if err != nil {
 		f.Fatalf("%v", err)
 	}

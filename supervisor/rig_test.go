@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,6 +32,8 @@ type rig struct {
 	lives map[string][]Epoch
 	// charges are the times charged to each account, and never pruned.
 	charges map[string][]time.Duration
+	// members are the nodes that the tree was told of last.
+	members []Member
 	// lost are the nodes that were lost and whose lease may hold: nobody obeys there.
 	lost map[string]bool
 	// counts are the ends of each life that were answered with a charge.
@@ -46,17 +49,28 @@ type entry struct {
 }
 
 func newRig(f failer, spec Spec) (*rig, error) {
-	tree, err := NewTree(spec)
+	members := cluster(allNodes...)
+	tree, err := NewTreeOn(spec, members)
 	if err != nil {
 		return nil, err
 	}
 	r := &rig{
-		failer: f, tree: tree,
+		failer: f, tree: tree, members: members,
 		lives: make(map[string][]Epoch), charges: make(map[string][]time.Duration),
 		lost: make(map[string]bool), counts: make(map[Ref]int), asked: make(map[string]time.Duration),
 	}
 	r.refresh()
 	return r, nil
+}
+
+// cluster makes members of names; one with a ! before it is not here.
+func cluster(names ...string) []Member {
+	var members []Member
+	for _, name := range names {
+		id, away := strings.CutPrefix(name, "!")
+		members = append(members, Member{ID: id, Name: id, Labels: map[string]string{"label": "on-" + id}, Here: !away})
+	}
+	return members
 }
 
 // encode gives the bytes of a tree's whole state.
@@ -134,6 +148,9 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	r.Helper()
 	r.index++
 	r.last = in
+	if nodes, ok := in.(Nodes); ok && r.tree.FollowsNodes() && !r.tree.deleting {
+		r.members = nodes.Members
+	}
 	if word, ok := in.(LastWord); ok {
 		r.last = ChildEvent(word)
 	}

@@ -289,5 +289,5 @@ func editRolling(rt *rapid.T, w *walk) Edit {
 			spec.Children[i].Program = &Program{Argv: []string{fmt.Sprint("v", v)}}
 		}
 	}
-	return Edit{Spec: spec, By: "ann"}
+	return Edit{Spec: spec, By: "ann", Members: cluster(allNodes...)}
 }

@@ -87,7 +87,7 @@ func (t *Tree) shaping(spec *Spec) shaping {
 			kept[path] = s
 		}
 	}
-	return shaping{scaled: kept}
+	return shaping{scaled: kept, members: t.known(spec)}
 }
 
 // onScale changes the size of a pool, whether it runs or not.

@@ -25,6 +25,7 @@ import (
 // The operator: start, stop, restart, move PATH [to=NODE], scale PATH N, edit, delete, drain NODE, pause, resume, revert (a rollout),
 // reset PATH [why=()].
 // The leader: advance (the time of a rollout's next step).
+// The cluster:  nodes are=(n1,!n2) (n2 is not here).
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
 // dependency PATH [begun=N alone=N failed up] (of another tree: how it is now; the others are as
 // they were told), followed PATH.. [clear] (all that others come after), is PATH,
@@ -57,7 +58,7 @@ func (s *script) block(t *testing.T, d *datadriven.TestData) string {
 		if err != nil {
 			d.Fatalf(t, "%v", err)
 		}
-		return s.input(Edit{Spec: spec, By: "ann"})
+		return s.input(Edit{Spec: spec, By: "ann", Members: s.members})
 	}
 	s.failer = t
 	out := s.command(d, d.Cmd, d.CmdArgs)
@@ -171,6 +172,8 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return Restart{Path: path, By: "ann"}
 	case "move":
 		return Move{Path: path, To: a.one("to"), By: "ann"}
+	case "nodes":
+		return Nodes{Members: cluster(a.all("are")...)}
 	case "scale":
 		size, err := strconv.Atoi(a[1].Key)
 		if err != nil {
@@ -369,6 +372,9 @@ func (s *script) orders(node string, lent bool) string {
 		fmt.Fprintf(&out, "unplaced %s (last on %q, avoid %v, only %q)", req.Path, req.Last, req.Avoid, req.Only)
 		if req.Kin != "" {
 			out.WriteString(", one of " + req.Kin)
+		}
+		if req.Home != "" {
+			out.WriteString(", of node " + req.Home)
 		}
 		out.WriteString("\n")
 	}

@@ -138,11 +138,14 @@ type Spec struct {
 
 // Size counts all children: workers, supervisors and instances, of a pool as many as it
 // may have.
-func (s *Spec) Size() int { return sizeOf(s.Children) }
+func (s *Spec) Size() int { return sizeOf(s.Children, 0) }
 
-func sizeOf(children []ChildSpec) (n int) {
+// SizeOn is Size in a cluster of so many nodes, if all fit whoever wants each node.
+func (s *Spec) SizeOn(nodes int) int { return sizeOf(s.Children, nodes) }
+
+func sizeOf(children []ChildSpec, nodes int) (n int) {
 	for i := range children {
-		n += 1 + children[i].most() + sizeOf(children[i].Children)
+		n += 1 + children[i].most(nodes) + sizeOf(children[i].Children, nodes)
 	}
 	return n
 }
@@ -167,6 +170,9 @@ type ChildSpec struct {
 	Replicas int `json:"replicas,omitempty"`
 	// Update, of a child that stands for many, is SupervisorSpec.Update for its instances.
 	Update *UpdatePolicy `json:"update,omitempty"`
+	// EachNode has an instance of a worker on each node that fits, named after the node.
+	// It stays there: where its node goes, it goes.
+	EachNode bool `json:"each_node,omitempty"`
 	// Pool, of a worker, is as Replicas, but for a number that is changed while they run.
 	Pool *Pool `json:"pool,omitempty"`
 
@@ -332,7 +338,7 @@ func validChildren(parent string, p RestartPolicy, children []ChildSpec, depth i
 		if err := validChild(path, c); err != nil {
 			return err
 		}
-		if *total += 1 + c.most(); *total > MaxChildren {
+		if *total += 1 + c.most(0); *total > MaxChildren {
 			return fmt.Errorf("cannot use %s: a tree has at most %d children, instances counted", path, MaxChildren)
 		}
 		if c.Many() && depth+1 > MaxDepth {

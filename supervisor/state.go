@@ -27,6 +27,8 @@ type State struct {
 	Deps    []Dependency `json:"deps,omitempty"`
 	Follows []Followed   `json:"follows,omitempty"`
 	Unbegun bool         `json:"unbegun,omitempty"`
+	// Members are the nodes of the cluster, by id, if a child wants each node.
+	Members []Member `json:"members,omitempty"`
 	// Nodes are all children in start order; Leaving those that left the spec
 	// and whose life has yet to end.
 	Nodes   []NodeState `json:"nodes"`
@@ -56,7 +58,7 @@ type NodeState struct {
 func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting, Rollout: t.rollout,
-		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(), Scaled: t.Scaled(),
+		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(), Scaled: t.Scaled(), Members: t.members,
 		Born: t.root.born, Deps: t.deps, Follows: t.follows, Unbegun: t.unbegun,
 	}
 	t.root.walk(func(n *node) {
@@ -96,7 +98,7 @@ func (t *Tree) leaving() []*node {
 // FromState makes the tree that State described. An error means that the data
 // is no State of ours.
 func FromState(s State) (*Tree, error) {
-	sh := shaping{scaled: make(map[string]Scaled, len(s.Scaled))}
+	sh := shaping{scaled: make(map[string]Scaled, len(s.Scaled)), members: s.Members}
 	for _, p := range s.Scaled {
 		sh.scaled[p.Path] = p
 	}

@@ -69,7 +69,7 @@ func (n *node) request() (Request, bool) {
 		return Request{}, false
 	}
 	return Request{
-		Ref: Ref{n.path, l.Epoch}, Placement: n.spec.Placement, Last: l.Last, Avoid: l.Avoid, Only: l.Only, Kin: n.kin(),
+		Ref: Ref{n.path, l.Epoch}, Placement: n.spec.Placement, Last: l.Last, Avoid: l.Avoid, Only: l.Only, Kin: n.kin(), Home: n.home,
 	}, true
 }
 
@@ -174,6 +174,9 @@ func (n *node) status() Status {
 	}
 	if l.Delayed && !l.Spawned && (l.Phase == PhaseStarting || l.Phase == PhasePending) {
 		s.Phase = PhaseBackoff
+	}
+	if l.Away {
+		s.Phase = PhaseAway
 	}
 	return s
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/selfware/selfware/internal/bug"
 )
 
 // HistoryLimit is how many decisions a child remembers for `why`.
@@ -17,11 +19,13 @@ type Tree struct {
 	spec Spec
 	root *node
 	// byPath holds every child, those that are leaving included.
-	byPath map[string]*node
-	most   int               // children that it may come to have
-	size   int               // nodes in the spec, the root included
-	shape  []ChildSpec       // children of the root, instances and all
-	scaled map[string]Scaled // pools whose size is an operator's, by path
+	byPath  map[string]*node
+	most    int               // children that it may come to have
+	each    int               // children that have an instance on each node
+	size    int               // nodes in the spec, the root included
+	shape   []ChildSpec       // children of the root, instances and all
+	members []Member          // of the cluster, by id; none if nothing wants each node
+	scaled  map[string]Scaled // pools whose size is an operator's, by path
 	// onNode indexes the lives by the node that holds them.
 	onNode map[string]map[*node]bool
 	// leased counts, per node, the exclusive lives that may have a process there.
@@ -70,7 +74,8 @@ type node struct {
 	strategy Strategy
 	policy   RestartPolicy
 	auto     AutoShutdown
-	pos, ord int // place among its siblings, and in the whole tree
+	home     string // id of the node that an instance belongs to
+	pos, ord int    // place among its siblings, and in the whole tree
 	// exclusive: by its own spec or by that of a supervisor above.
 	exclusive bool
 
@@ -121,6 +126,8 @@ type life struct {
 	Last  string   `json:"last,omitempty"`
 	Avoid []string `json:"avoid,omitempty"`
 	Only  string   `json:"only,omitempty"`
+	// Away, of a pending one: its node is not here, and it waits where it is.
+	Away bool `json:"away,omitempty"`
 	// Released: the order to start was given. Halted: the order to stop was.
 	// Both stay: an order once given is not taken back by a sibling's fate.
 	Released bool `json:"released,omitempty"`
@@ -169,6 +176,8 @@ func (l *life) settled() bool {
 	switch l.Phase {
 	case PhaseRunning, PhaseFinished, PhaseFailed, PhaseStopped, phaseRemoved:
 		return true
+	case PhasePending:
+		return l.Away && !bug.On("lost-node-holds-up-others")
 	}
 	return false
 }
@@ -197,7 +206,7 @@ func newTree(spec Spec, sh shaping) (*Tree, error) {
 		return nil, err
 	}
 	t := empty(spec)
-	t.shape, t.scaled = sh.expand(spec).Children, sh.scaled
+	t.shape, t.scaled, t.members = sh.expand(spec).Children, sh.scaled, sh.members
 	t.root = t.build(spec.Name, nil, nil, t.shape)
 	t.root.strategy, t.root.policy, t.root.auto = spec.Strategy, spec.RestartPolicy, spec.AutoShutdown
 	t.root.inherit(spec.Exclusive)
@@ -221,6 +230,7 @@ func empty(spec Spec) *Tree {
 // build makes the nodes of a subtree, all stopped.
 func (t *Tree) build(path string, parent *node, spec *ChildSpec, children []ChildSpec) *node {
 	n := &node{path: path, parent: parent, spec: spec}
+	n.home = t.home(parent, spec)
 	n.life.Phase = PhaseStopped
 	t.byPath[path] = n
 	if spec != nil && spec.Supervisor != nil {
@@ -255,7 +265,7 @@ func (t *Tree) number() {
 			c.pos = i
 		}
 	})
-	t.size, t.most = ord, t.spec.Size()
+	t.size, t.most, t.each = ord, t.spec.SizeOn(len(t.members)), countEach(t.spec.Children)
 }
 
 // worker tells whether n has a process of its own.
@@ -317,6 +327,8 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onEdit(in)
 	case Scale:
 		return t.onScale(in)
+	case Nodes:
+		return t.onNodes(in)
 	case Delete:
 		return t.onDelete(in)
 	case Advance:

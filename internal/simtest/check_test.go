@@ -75,6 +75,8 @@ func (s *sim) wrong(t *supervisor.Tree, c supervisor.Status, lives []string) str
 		if c.Phase != supervisor.PhaseStopped && mustRun(t, c.Path) && !s.endedForGood(t, c) {
 			return fmt.Sprintf("%s is permanent, its supervisors run, but it is %s", c.Path, c.Phase)
 		}
+	case supervisor.PhaseAway:
+		return fmt.Sprintf("%s waits for its node, and all nodes are there", c.Path)
 	default:
 		return fmt.Sprintf("%s is still %s", c.Path, c.Phase)
 	}
@@ -188,7 +190,7 @@ func plain(spec supervisor.Spec) (out []string) {
 		if c.MaxRestarts != nil {
 			limit = *c.MaxRestarts
 		}
-		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists(), c.Pool != nil, c.Significant, autoOf(spec, parent(path))))
+		out = append(out, fmt.Sprint(path, c.RestartType, limit, c.MoveAfter, c.Supervisor != nil, c.Placement.ApartFrom, c.Placement.Nodes, c.Exclusive, c.Replicas, c.Placement.Instances, c.Exits.Lists(), c.Pool != nil, c.EachNode, c.Significant, autoOf(spec, parent(path))))
 	})
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
+	"time"
 
 	"github.com/selfware/selfware/fsm"
 	"github.com/selfware/selfware/supervisor"
@@ -26,6 +28,12 @@ func (p *Plan) replicate(spec *supervisor.Spec) {
 		crowds[path] = true
 		c.ID = "r" + strings.TrimPrefix(c.ID, "w")
 		c.Placement.ApartFrom = nil
+		if r.odds(25) {
+			if c.EachNode, c.MoveAfter = true, 0; c.Exits != nil {
+				c.Exits.MoveOn = nil
+			}
+			return
+		}
 		if r.odds(40) {
 			c.Pool = &supervisor.Pool{Size: r.IntN(3), Max: 4, RestartPolicy: r.policy()}
 			return
@@ -124,15 +132,96 @@ func copied(spec supervisor.Spec, into *supervisor.Spec) {
 	}
 }
 
+// eachOf lists the paths of the children that have an instance on each node.
+func eachOf(spec supervisor.Spec) (paths []string) {
+	each(spec, func(path string, c *supervisor.ChildSpec) {
+		if c.EachNode {
+			paths = append(paths, path)
+		}
+	})
+	return paths
+}
+
+// oneOnEach: there is one instance for each node of the cluster that fits, and each is
+// on its node, or on none while that is not there.
+func (s *sim) oneOnEach(t *supervisor.Tree, shape supervisor.Spec, has []string) {
+	var want []string
+	each(shape, func(path string, c *supervisor.ChildSpec) {
+		if !c.EachNode {
+			return
+		}
+		for _, m := range s.machines {
+			if len(c.Placement.Nodes) == 0 || slices.Contains(c.Placement.Nodes, m.name) {
+				want = append(want, path+"/"+m.name)
+			}
+		}
+	})
+	slices.Sort(want)
+	slices.Sort(has)
+	if has = slices.Compact(has); !slices.Equal(has, want) {
+		s.failf("tree %s has the instances %v of nodes, the machines are %v", t.Name(), has, want)
+	}
+	for _, path := range has {
+		name := path[strings.LastIndex(path, "/")+1:]
+		if st, _ := t.Child(path); st.Node != "" && s.named(name).id != st.Node {
+			s.failf("%s is on %s", path, st.Node)
+		}
+	}
+}
+
 // sameInstances: a tree has the instances that were acknowledged, no more and no fewer.
 func (s *sim) sameInstances(t *supervisor.Tree, shape supervisor.Spec) {
-	var has []string
+	var has, each []string
 	for _, c := range t.Children() {
-		if !c.Supervisor {
+		if r := t.Kin(c.Path); r != "" && slices.Contains(eachOf(shape), r) {
+			each = append(each, c.Path)
+		} else if !c.Supervisor {
 			has = append(has, c.Path)
 		}
 	}
+	s.oneOnEach(t, shape, each)
 	if want := workers(shape); !slices.Equal(has, want) {
 		s.failf("P2: tree %s has the workers %v, what was acknowledged has %v", t.Name(), has, want)
 	}
+}
+
+// TestEachNodeFollowsTheCluster: an instance on each node; a node that is killed has none
+// until it is back, nobody else notices, and one that leaves takes its instance away.
+func TestEachNodeFollowsTheCluster(t *testing.T) {
+	over(t, 4, func(s *sim) {
+		spec := flat("each", supervisor.RestForOne, 2)
+		spec.Children[0].EachNode = true
+		s.apply(spec)
+		agent := func(m *machine) string { return "each/c1/" + m.name }
+		runs := func(m *machine) bool {
+			st, ok := s.status(agent(m))
+			return ok && st.Phase == supervisor.PhaseRunning && st.Node == m.id
+		}
+		s.within(20*time.Second, "an instance runs on each node", func() bool {
+			return !slices.ContainsFunc(s.machines, func(m *machine) bool { return !runs(m) })
+		})
+		s.rests(20 * time.Second)
+		others, lives := s.followers(), s.lives("each/c2")
+		m := others[len(others)-1]
+		m.crash()
+		s.within(20*time.Second, "its instance waits for it", func() bool {
+			st, ok := s.status(agent(m))
+			return ok && st.Phase == supervisor.PhaseAway && st.Node == ""
+		})
+		if st, _ := s.status("each/c1"); st.Phase != supervisor.PhaseRunning || st.Budget.Used != 0 {
+			s.failf("the loss of a node is felt by all instances: %+v", st)
+		}
+		m.boot()
+		s.within(30*time.Second, "the node has its instance again", func() bool { return runs(m) })
+		s.rests(30 * time.Second)
+		if c2, _ := s.status("each/c2"); s.lives("each/c2") > lives+1 {
+			s.failf("%+v was restarted because of an instance before it", c2)
+		}
+		for _, other := range s.machines {
+			if n := s.lives(agent(other)); other != m && n != 1 {
+				s.failf("%s had %d lives", agent(other), n)
+			}
+		}
+		s.promised()
+	})
 }

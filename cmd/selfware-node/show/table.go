@@ -47,7 +47,7 @@ func colorOf(word string) string {
 		return yellow
 	case "halted", "reverted", "failed", "lost", "fail", "escalate":
 		return red
-	case "stopped", "left":
+	case "stopped", "left", "away":
 		return dim
 	case "start", "place":
 		return cyan

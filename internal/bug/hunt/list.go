@@ -94,6 +94,8 @@ var bugs = []bug{
 
 	{name: "bad-child-blamed-on-nodes", promise: "P5", what: "a child that fails everywhere counts against every node", pkg: "fsm", test: "TestBadChild"},
 	{name: "trial-never-freed", promise: "P5", what: "a trial that says nothing keeps its place for ever", pkg: "supervisor/breaker", test: "TestHalfOpenDoesNotWedge"},
+	{name: "each-node-roams", promise: "P5", what: "the instance of a lost node starts on another", pkg: "placement", test: "TestScripts"},
+	{name: "lost-node-holds-up-others", promise: "P5", what: "who stands after an instance on each node waits for those of lost nodes", pkg: "supervisor", test: "TestScripts"},
 	{name: "instances-pile-up", promise: "P5", what: "instances of one child share a node although others have none", pkg: "placement", test: "TestScripts"},
 	{name: "unhealthy-node-gets-lives", promise: "P5", what: "the circuit of a node that calls itself unhealthy stays closed", pkg: "fsm", test: "TestUnhealthyNode"},
 	{name: "degraded-node-not-spared", promise: "P5", what: "placement takes no notice of degraded nodes", pkg: "placement", test: "TestScripts"},
