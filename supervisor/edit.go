@@ -239,7 +239,7 @@ func (e *edit) begin(wasFailed bool) {
 	}
 	for _, c := range e.changed {
 		switch down := c.n.parent.down; {
-		case c.waited && !c.now && e.cause.Kind == CauseOperator: // Scale is no new spec
+		case c.waited && !c.now && (e.cause.Kind == CauseOperator || e.cause.Kind == CauseNodes): // no new spec
 			c.n.hold(c.was)
 			continue
 		case down != "":

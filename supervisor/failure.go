@@ -29,6 +29,7 @@ func (t *Tree) fail(n *node, cause Cause, elsewhere bool) {
 		Cause: cause, Before: before, After: n.budget(),
 	}
 	why := ""
+	elsewhere = elsewhere && n.home == "" // the instance of a node goes nowhere
 	d.Delay, why = t.paced(n, n.parent.policy.Backoff.Duration(before.Used))
 	r := renewal{stay: true, start: string(CauseCrash)}
 	if cause.Kind == CauseShutdown {

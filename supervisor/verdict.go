@@ -158,6 +158,9 @@ func (t *Tree) onAsked(n *node, ev ChildEvent, fit bool) error {
 	if ev.Word != VerdictMove {
 		return fmt.Errorf("%w: %s asks for %q; a child that runs may ask for move alone", ErrRefused, n.path, ev.Word)
 	}
+	if n.home != "" {
+		return fmt.Errorf("%w: %s asks to be moved, and is the instance of its node", ErrRefused, n.path)
+	}
 	l.Asked = true
 	t.become(n, l)
 	cause := Cause{Kind: CauseWord, Path: n.path, Detail: "it says " + saying(&ev)}
