@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -430,8 +431,8 @@ func (w *walk) obey(rt *rapid.T) bool {
 			}
 		}
 		for _, r := range v.Pending(1000) {
-			if host != "" {
-				cmds = append(cmds, assign(r.Ref, host))
+			if to := cmp.Or(r.Home, host); to != "" {
+				cmds = append(cmds, assign(r.Ref, to))
 			}
 		}
 		for _, n := range v.Nodes() {
