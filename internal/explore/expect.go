@@ -38,10 +38,12 @@ func (w *world) expect(in supervisor.Input) *due {
 	}
 	switch x := &w.family()[k]; {
 	case ev.Word == supervisor.VerdictFinish, ev.Word == supervisor.VerdictFail:
+		w.over(d, k)
 	case ev.Fatal, ev.Word == supervisor.VerdictEscalate:
 		d.escalates = append(d.escalates, x.path)
 		w.above(d, k)
-	case x.restart == supervisor.Temporary, x.restart == supervisor.Transient && ev.Reason == supervisor.ExitNormal:
+	case x.restart == supervisor.Temporary, x.restart == supervisor.Transient && ev.Reason == supervisor.ExitNormal && ev.Word == "":
+		w.over(d, k)
 	default:
 		w.fails(d, k)
 	}
@@ -85,11 +87,50 @@ func (w *world) fails(d *due, k int) {
 // above: k's supervisor gives up.
 func (w *world) above(d *due, k int) {
 	s := w.family()[k].parent
-	if s == 0 || w.family()[s].restart != supervisor.Permanent {
+	switch {
+	case s == 0:
 		d.downs = s
+	case w.family()[s].restart != supervisor.Permanent:
+		d.downs = s
+		w.over(d, s)
+	default:
+		w.fails(d, s)
+	}
+}
+
+// over: k has ended by itself and for good. If it is significant, that may be the end of
+// its supervisor, which is one by itself, too.
+func (w *world) over(d *due, k int) {
+	x := &w.family()[k]
+	s := &w.family()[max(0, x.parent)]
+	if !x.significant || s.auto != supervisor.AutoAny && s.auto != supervisor.AutoAll {
 		return
 	}
-	w.fails(d, s)
+	for _, y := range s.children {
+		if s.auto == supervisor.AutoAll && y != k && w.family()[y].significant && w.goesOn(y) {
+			return
+		}
+	}
+	switch {
+	case x.parent == 0:
+		d.downs = 0
+	case s.restart == supervisor.Permanent:
+		d.downs = -1
+		w.fails(d, x.parent)
+	default:
+		d.downs = x.parent
+		w.over(d, x.parent)
+	}
+}
+
+// goesOn: it runs, or is to.
+func (w *world) goesOn(k int) bool {
+	n := w.node(k)
+	if !w.family()[k].worker {
+		return n.Down == ""
+	}
+	l := &n.Life
+	return l.Phase == supervisor.PhaseRunning || !settled(n) && !(l.Phase == supervisor.PhaseStopping && l.Then != supervisor.PhasePending)
 }
 
 // follow keeps what an operator stopped, and the naive list of charges.

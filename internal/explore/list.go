@@ -28,10 +28,15 @@ func shallow() []*scope {
 		happen(limits{ends: 1, losses: 1}, 2, flat2),
 		happen(limits{ends: 2}, 2, moving(flat2)),
 		happen(limits{verbs: 1, losses: 1}, 2, match(flat2, "PT")),
-		happen(limits{ends: 1, losses: 1}, 2, exclusive(flat2)),
+		happen(limits{ends: 1, losses: 1}, 2, exclusive(match(flat2, "PP", "PT", "TM"))),
 		happen(limits{ends: 1, losses: 2}, 2, exclusive(flats(1))),
 		happen(limits{ends: 1, verbs: 1}, 2, match(flat2, "PP", "PM")),
-		happen(limits{ends: 1, verbs: 2}, 1, edited(flat2)),
+		happen(limits{ends: 1, verbs: 2}, 1, edited(match(flat2, "PT", "TM"))),
+		// Supervisors that end with their significant children.
+		happen(limits{ends: 2, verbs: 1}, 1, significant(supervisor.AutoAny, match(flat2, "TM", "TT"))),
+		happen(limits{ends: 2, verbs: 1}, 1, significant(supervisor.AutoAll, match(flat2, "TM", "TT"))),
+		happen(limits{ends: 2}, 1, significant(supervisor.AutoAny, nested(perm, trans, temp))),
+		happen(limits{ends: 3}, 1, significant(supervisor.AutoAll, nested(temp, trans, temp))),
 		// What children say, and edits that are carried out child by child.
 		happen(limits{ends: 2, words: 1}, 1, flat2),
 		happen(limits{ends: 1, words: 1}, 2, flat2),

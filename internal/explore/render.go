@@ -17,6 +17,7 @@ func render(s *supervisor.Spec) string {
 	if s.Exclusive {
 		b.WriteString(" exclusive")
 	}
+	b.WriteString(renderAuto(s.AutoShutdown))
 	if p := s.Update; p != nil {
 		fmt.Fprintf(&b, " update=%d:%v", p.Parallel, p.MinReady)
 		if p.AutoRevert {
@@ -45,13 +46,16 @@ func renderChildren(b *strings.Builder, indent string, children []supervisor.Chi
 		c := &children[i]
 		b.WriteString(indent + c.ID)
 		if c.Supervisor != nil {
-			fmt.Fprintf(b, " supervisor %s%s", c.Supervisor.Strategy, renderPolicy(c.Supervisor.RestartPolicy))
+			fmt.Fprintf(b, " supervisor %s%s%s", c.Supervisor.Strategy, renderPolicy(c.Supervisor.RestartPolicy), renderAuto(c.Supervisor.AutoShutdown))
 		}
 		if c.RestartType != supervisor.Permanent {
 			b.WriteString(" " + string(c.RestartType))
 		}
 		if c.Exclusive {
 			b.WriteString(" exclusive")
+		}
+		if c.Significant {
+			b.WriteString(" significant")
 		}
 		if c.MaxRestarts != nil {
 			fmt.Fprintf(b, " max_restarts=%d", *c.MaxRestarts)
@@ -65,4 +69,11 @@ func renderChildren(b *strings.Builder, indent string, children []supervisor.Chi
 		b.WriteString("\n")
 		renderChildren(b, indent+"  ", c.Children)
 	}
+}
+
+func renderAuto(a supervisor.AutoShutdown) string {
+	if a == "" {
+		return ""
+	}
+	return " auto_shutdown=" + string(a)
 }

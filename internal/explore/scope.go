@@ -59,6 +59,9 @@ type kin struct {
 	policy    supervisor.RestartPolicy
 	max       int // its budget
 	moveAfter int
+	// significant: its end may be that of its supervisor; auto: a supervisor's say in it.
+	significant bool
+	auto        supervisor.AutoShutdown
 }
 
 // prepare derives the kin from the specs.
@@ -76,7 +79,7 @@ func (sc *scope) prepare() {
 		for path, k := range sc.by {
 			family[k] = kin{path: path, parent: -1}
 		}
-		family[0].in, family[0].strategy, family[0].policy = true, s.Strategy, s.RestartPolicy
+		family[0].in, family[0].strategy, family[0].policy, family[0].auto = true, s.Strategy, s.RestartPolicy, s.AutoShutdown
 		ord := 0
 		sc.relate(family, 0, s.Children, s.Exclusive, &ord)
 		sc.kin = append(sc.kin, family)
@@ -102,10 +105,11 @@ func (sc *scope) relate(family []kin, parent int, children []supervisor.ChildSpe
 		if c.MaxRestarts != nil {
 			x.max = *c.MaxRestarts
 		}
+		x.significant = c.Significant
 		*ord++
 		family[parent].children = append(family[parent].children, k)
 		if c.Supervisor != nil {
-			x.strategy, x.policy = c.Supervisor.Strategy, c.Supervisor.RestartPolicy
+			x.strategy, x.policy, x.auto = c.Supervisor.Strategy, c.Supervisor.RestartPolicy, c.Supervisor.AutoShutdown
 			sc.relate(family, k, c.Children, x.exclusive, ord)
 		}
 	}

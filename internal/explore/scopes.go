@@ -190,6 +190,27 @@ func rolling(revert bool, all []*scope) []*scope {
 	})
 }
 
+// significant makes all children significant that may be, in each supervisor.
+func significant(auto supervisor.AutoShutdown, all []*scope) []*scope {
+	return with("significant "+string(auto), all, func(_ *scope, s *supervisor.Spec) {
+		s.AutoShutdown = auto
+		signify(auto, s.Children)
+	})
+}
+
+func signify(auto supervisor.AutoShutdown, children []supervisor.ChildSpec) {
+	for i := range children {
+		c := &children[i]
+		c.Significant = c.RestartType != perm
+		if c.Supervisor != nil {
+			inner := *c.Supervisor
+			inner.AutoShutdown = auto
+			c.Supervisor, c.Children = &inner, slices.Clone(c.Children)
+			signify(auto, c.Children)
+		}
+	}
+}
+
 // match gives those whose names have one of the parts.
 func match(all []*scope, parts ...string) (some []*scope) {
 	for _, sc := range all {
