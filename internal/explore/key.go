@@ -38,12 +38,13 @@ type keyer struct {
 }
 
 // Fields of the tree's state with a treatment of their own below, or that cannot matter:
-// they explain, or count what nobody decides on. Any other field is part of the key.
+// they explain, or count what nobody decides on; Born is for other trees. Any other field
+// is part of the key.
 var (
 	stateRest = rest(reflect.TypeFor[supervisor.State](),
-		"Spec", "Failed", "FailedAt", "Deleting", "Down", "Begun", "Shared", "History", "Nodes", "Leaving", "Rollout")
+		"Spec", "Failed", "FailedAt", "Deleting", "Down", "Begun", "Shared", "History", "Nodes", "Leaving", "Rollout", "Born")
 	nodeRest = rest(reflect.TypeFor[supervisor.NodeState](),
-		"Path", "Down", "Begun", "Window", "Shared", "Loans", "Tallies", "Life", "History", "Spec", "Asked", "Held", "Watch")
+		"Path", "Down", "Begun", "Window", "Shared", "Loans", "Tallies", "Life", "History", "Spec", "Asked", "Held", "Watch", "Born")
 	lifeRest = rest(reflect.TypeOf(supervisor.NodeState{}.Life),
 		"Phase", "Epoch", "Node", "Last", "Avoid", "Only", "Released", "Halted", "Spawned", "PID", "NotBefore", "Delayed", "Start",
 		"Since", "Reason", "Next", "Then", "Stay", "Exclusive", "Generation", "Restarts", "Moves", "Crashes", "Alone")
