@@ -35,6 +35,9 @@ func TestTreeAfterAnother(t *testing.T) {
 	if !slices.Equal(why.WaitsFor, want) || !strings.HasSuffix(why.Child.Reason, "waits for base/db, base/cache") {
 		t.Errorf("why says %+v", why)
 	}
+	if e := must(c.Explain(t.Context(), "web"))(t); !strings.Contains(e.Children[0].Note, "stops with what its tree comes after (base/db, base/cache)") {
+		t.Errorf("explained is %+v", e)
+	}
 	circle := "name: base\nafter: web\nchildren: [{id: db, run: ./db}]\n"
 	_, err := c.Apply(t.Context(), "base", circle, "ann")
 	wantCode(t, err, api.CodeRefused, "base comes after web, web comes after base/db")

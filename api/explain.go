@@ -59,6 +59,11 @@ func Explain(profile string, s supervisor.Spec, under string) (Explanation, erro
 		by = s.Name
 	}
 	e.children(s.Name, by, s.Strategy, s.Expand().Children)
+	if len(s.After) > 0 {
+		for i := range e.found {
+			e.found[i].Note = joined(e.found[i].Note, "also stops with what its tree comes after ("+strings.Join(s.After, ", ")+"), and starts after it")
+		}
+	}
 	return Explanation{Profile: profile, Children: e.found}, nil
 }
 
