@@ -478,7 +478,7 @@ func (w *walk) obey(rt *rapid.T) bool {
 	}
 	done := false
 	for i, r := range w.add(rt, cmds...) {
-		done = done || len(r.Decisions) > 0 || r.Err == nil && cmds[i].Type == TypeNodeUp
+		done = done || len(r.Decisions) > 0 || r.Err == nil && slices.Contains([]Type{TypeNodeUp, TypeDrain, TypeNodeFenced}, cmds[i].Type)
 		if r.Err != nil && !errors.Is(r.Err, supervisor.ErrStale) && !errors.Is(r.Err, supervisor.ErrRefused) {
 			rt.Fatalf("%v", r.Err)
 		}
