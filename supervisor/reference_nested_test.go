@@ -309,7 +309,7 @@ func drawPlain(rt *rapid.T) Spec {
 	spec := drawSpec(rt)
 	spec.Update, spec.AutoShutdown = nil, ""
 	spec.each(func(_ string, x *ChildSpec) {
-		x.MoveAfter, x.Exits, x.Update, x.Replicas, x.Pool, x.Significant = 0, nil, nil, 0, nil, false
+		x.MoveAfter, x.Exits, x.Update, x.Replicas, x.Pool, x.Significant, x.EachNode = 0, nil, nil, 0, nil, false, false
 		if x.Supervisor != nil {
 			x.Supervisor.Update, x.Supervisor.AutoShutdown = nil, ""
 		}
