@@ -46,6 +46,8 @@ type Agent struct {
 	timer    *time.Timer
 	returns  atomic.Bool  // set from outside, before ctx of Run ends
 	health   *link.Health // of the node; nil if nothing is known of it
+	// introduce asks for a session in which the node says anew what it is.
+	introduce chan struct{}
 }
 
 // New returns an agent that Run starts.
@@ -55,7 +57,7 @@ func New(c Config) (*Agent, error) {
 	}
 	c.fill()
 	a := &Agent{
-		cfg: c, log: c.Logger, table: newTable(),
+		cfg: c, log: c.Logger, table: newTable(), introduce: make(chan struct{}, 1),
 		rng: rand.New(rand.NewPCG(c.Seed, 0x5e1f)),
 	}
 	a.adopt()
@@ -118,6 +120,8 @@ func (a *Agent) wait(ctx context.Context) error {
 		a.onSession(m)
 	case h := <-a.cfg.Health:
 		a.health = &h
+	case <-a.introduce:
+		a.reintroduce()
 	case <-a.timer.C:
 	case <-unplanned:
 	}
@@ -344,7 +348,7 @@ func (a *Agent) flush() {
 	switch {
 	case !s.greeted:
 		s.greeted = true
-		up.Hello = &link.Hello{Node: a.cfg.Node, Lives: a.table.inventory()}
+		up.Hello = &link.Hello{Node: a.node(), Lives: a.table.inventory()}
 	default:
 		// What happened is told once the orders are known: until then the node may be
 		// alone, and answer the end of a life itself.

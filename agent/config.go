@@ -68,6 +68,9 @@ type Processes interface {
 type Config struct {
 	// Node is what the agent says of its node. ID and Name are required.
 	Node link.Node
+	// Labels, if set, gives the labels of the node as they are now, instead of those in
+	// Node. After they have changed, Introduce has the leader learn of it.
+	Labels func() map[string]string
 	// Runner holds the processes. Required.
 	Runner Processes
 	// Dial opens a session with the leader, or with a node that redirects; it is

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ func exitOf(ref supervisor.Ref, e Event) supervisor.ChildEvent {
 	case e.Signal != "":
 		out.Reason, out.Signal, out.Detail = supervisor.ExitKilled, e.Signal, "killed by "+e.Signal
 	case e.Code == 0:
-		out.Reason, out.Detail = supervisor.ExitNormal, "exit code 0"
+		out.Reason, out.Detail = supervisor.ExitNormal, cmp.Or(e.Err, "exit code 0")
 	case e.Err != "":
 		out.Reason, out.Code, out.Detail = supervisor.ExitError, e.Code, e.Err
 	default:

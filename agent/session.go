@@ -18,6 +18,7 @@ var (
 	errSilent     = errors.New("it says nothing")
 	errSlow       = errors.New("dialling takes too long")
 	errDone       = errors.New("the agent ends")
+	errChanged    = errors.New("this node has changed, and says so in a new one")
 )
 
 // refusal is the leader's reason not to let the node join.

@@ -51,6 +51,8 @@ func (a *Agent) onEnded(why error) {
 		a.redialAt = now.Add(refusedPause)
 		a.log.Error("session refused", "why", why, "next_try", refusedPause)
 		return
+	case errors.Is(why, errChanged):
+		a.redialAt = now
 	case errors.Is(why, errRedirected) && now.Sub(a.freeAt) >= a.cfg.Redial:
 		a.redialAt, a.freeAt = now, now
 	default:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/selfware/selfware/cluster/raftstore"
+	"github.com/selfware/selfware/function"
 	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/link"
 )
@@ -38,6 +39,9 @@ type Config struct {
 	// Dial opens bare connections to other nodes' cluster ports. Nil is TCP.
 	Dial   func(ctx context.Context, addr string) (net.Conn, error)
 	Gossip Gossip
+
+	// Functions are those of the program that the node is embedded in; nil if it is not.
+	Functions *function.Registry
 
 	// SnapshotEvery is how many entries lie between two snapshots, and how many
 	// are kept besides; 0 is 8,192, and 10,240 kept. Only simulations set it, low.

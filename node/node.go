@@ -36,8 +36,10 @@ type Config struct {
 	// Logger may be nil: discard.
 	Logger  *slog.Logger
 	Version string
-	// Keeper is the connection to the keeper of the processes. Required.
+	// Keeper is the connection to the keeper of the processes. Required, but for an
+	// embedded node (Start).
 	Keeper *runner.Keeper
+	host   *host // of an embedded node
 	// Fatal is called when the node must not go on; nil logs and exits with 1.
 	Fatal func(error)
 }
@@ -51,8 +53,10 @@ type Node struct {
 	store   *raftstore.Store
 	gossip  *gossip.Gossip
 	cluster *cluster.Node
-	keeper  *runner.Keeper
+	keeper  *runner.Keeper // nil if it is embedded, and then there is no runner
 	runner  *runner.Runner
+	host    *host // nil if it is not embedded
+	table   agent.Processes
 	agent   *agent.Agent
 	health  *watch
 	api     *api.Server
@@ -80,7 +84,7 @@ func Open(dir string, c Config) (*Node, error) {
 	}
 	end := c.Fatal
 	c.Fatal = func(err error) { end(poison(dir, err)) }
-	n := &Node{settings: s, keeper: c.Keeper, log: c.Logger.With("node", s.Name)}
+	n := &Node{settings: s, keeper: c.Keeper, host: c.host, log: c.Logger.With("node", s.Name)}
 	if err := n.open(dir, c); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -98,8 +102,7 @@ func (n *Node) open(dir string, c Config) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
-	n.runner, err = runner.New(runner.Config{Dir: dir, Keeper: n.keeper, Logger: n.log.With("part", "runner")})
-	if err != nil {
+	if err := n.openTable(dir, c); err != nil {
 		return err
 	}
 	if err := start.write(dir); err != nil {
@@ -124,14 +127,29 @@ func (n *Node) open(dir string, c Config) error {
 	}
 	times := cluster.TimesOf(n.settings.Profile)
 	n.agent, err = agent.New(agent.Config{
-		Node: n.self, Runner: agent.Adapter(n.runner), Dial: n.cluster.Connect,
+		Node: n.self, Labels: n.labels(), Runner: n.table, Dial: n.cluster.Connect,
 		Silence: times.Hush(), Alone: times.Alone, Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence},
 		Seed: n.self.BootSeq, End: n.endChildren, Health: n.health.out, Logger: n.log.With("part", "agent"),
 	})
 	if err != nil {
 		return err
 	}
+	n.introduceFunctions()
 	return n.openAPI(dir, c.Version)
+}
+
+// openTable opens what holds the children: processes, or functions of this program.
+func (n *Node) openTable(dir string, c Config) (err error) {
+	if n.host != nil {
+		n.table, err = n.host.open(n, c.Fatal)
+		return err
+	}
+	n.runner, err = runner.New(runner.Config{Dir: dir, Keeper: n.keeper, Logger: n.log.With("part", "runner")})
+	if err != nil {
+		return err
+	}
+	n.table = agent.Adapter(n.runner)
+	return nil
 }
 
 // identify says who the node is, and numbers this start.
@@ -180,14 +198,19 @@ func (n *Node) token(dir string) (mux.Token, error) {
 // the cluster's: whoever knocks there while no agent runs waits for the next one.
 func (n *Node) listen() (err error) {
 	addr := n.settings.addr(n.settings.Bind, 1)
-	if n.clusterPort = inherited(n.keeper, addr); n.clusterPort == nil {
+	if n.keeper != nil {
+		n.clusterPort = inherited(n.keeper, addr)
+	}
+	if n.clusterPort == nil {
 		if n.clusterPort, err = listen(addr, "cluster"); err != nil {
 			return err
 		}
 	}
 	n.closers = append(n.closers, n.clusterPort.Close)
-	if err := handOver(n.keeper, n.clusterPort); err != nil {
-		return err
+	if n.keeper != nil {
+		if err := handOver(n.keeper, n.clusterPort); err != nil {
+			return err
+		}
 	}
 	tcp, err := listen(n.settings.addr(n.settings.Bind, 2), "API")
 	if err != nil {
@@ -302,8 +325,8 @@ func (n *Node) seeds() []string {
 func (n *Node) openCluster(t mux.Token, fatal func(error)) (err error) {
 	n.cluster, err = cluster.New(cluster.Config{
 		Self: n.self, ClusterID: t.ClusterID, Key: t.Key, Profile: n.settings.Profile,
-		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: n.clusterPort, Dial: n.dial, Gossip: n.gossip,
-		Fatal: fatal, Logger: n.log,
+		Bootstrap: n.settings.Bootstrap, Store: n.store, Listener: n.host.port(n.clusterPort), Dial: n.dial, Gossip: n.gossip,
+		Functions: n.functions(), Fatal: fatal, Logger: n.log,
 	})
 	return err
 }
@@ -315,7 +338,7 @@ func (n *Node) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if ip := net.ParseIP(n.settings.Bind); !ip.IsUnspecified() {
 		d.LocalAddr = &net.TCPAddr{IP: ip}
 	}
-	return d.DialContext(ctx, "tcp", addr)
+	return n.host.conn(d.DialContext(ctx, "tcp", addr))
 }
 
 func (n *Node) openAPI(dir, version string) error {
@@ -331,7 +354,7 @@ func (n *Node) openAPI(dir, version string) error {
 	n.apiListeners = append(n.apiListeners, unix)
 	host, _ := os.Hostname()
 	n.api, err = api.New(api.Config{
-		Cluster: n.cluster, Logs: n.runner, Live: n.runner.Live, Self: n.self, Peers: n.peers, Suspects: n.suspects,
+		Cluster: n.cluster, Logs: n.logs(), Live: n.live(), Self: n.self, Peers: n.peers, Suspects: n.suspects,
 		Hosts:   []string{host, n.settings.Advertise},
 		Version: version, Logger: n.log.With("part", "api"),
 	})
@@ -384,14 +407,14 @@ func (n *Node) close() error {
 // endChildren stops the children as their specs say, all at once, within
 // stopTime; what is left then is killed.
 func (n *Node) endChildren() {
-	for _, p := range n.runner.Live() {
-		n.runner.Stop(p.Key, "the node stops")
+	for _, l := range n.table.Live() {
+		n.table.Stop(l.Ref, "the node stops")
 	}
 	late := time.NewTimer(stopTime)
 	defer late.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for len(n.runner.Live()) > 0 {
+	for len(n.table.Live()) > 0 {
 		select {
 		case <-look.C:
 		case <-late.C:
@@ -410,7 +433,7 @@ func (n *Node) Self() link.Node { return n.self }
 func (n *Node) Run(ctx context.Context) error {
 	n.log.Info("node runs", "id", n.self.ID, "cluster", n.settings.ClusterID, "gossip", n.self.Gossip,
 		"cluster_port", n.self.Address, "api", n.self.API)
-	n.runner.Running()
+	yield := n.began()
 	asked := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -437,17 +460,17 @@ func (n *Node) Run(ctx context.Context) error {
 		stage(ctx, "gossip", n.gossip.Run),
 		stage(ctx, "cluster", n.cluster.Run),
 		stage(ctx, "api", func(ctx context.Context) error { return n.api.Run(ctx, n.apiListeners...) }),
-		stage(ctx, "runner", n.runner.Run),
+		stage(ctx, "runner", n.runTable),
 		stage(ctx, "agent", n.agent.Run),
 		stage(ctx, "health", n.health.Run),
 	}
 	returns := false
 	select {
 	case <-ctx.Done():
-		returns = asked.Err() == nil // the keeper starts another agent
+		returns = asked.Err() == nil && n.keeper != nil // it starts another agent
 	case <-n.cluster.Left():
 		n.log.Info("this node has left the cluster; its data dir is of no more use")
-	case <-n.runner.Yield():
+	case <-yield:
 		returns = true
 	}
 	if returns {
@@ -458,7 +481,7 @@ func (n *Node) Run(ctx context.Context) error {
 	for i := len(stops) - 1; i >= 0; i-- {
 		switch {
 		case returns:
-		case i == runnerStage && len(n.runner.Live()) == 0:
+		case i == runnerStage && n.keeper != nil && len(n.runner.Live()) == 0:
 			// From now on a refused connection says what is true: nothing is left here.
 			_ = n.keeper.Drop(clusterName)
 		case i == 0:

@@ -155,6 +155,9 @@ func (q *query) refuse(i int, n *Node) string {
 	if reason := q.refuseLabels(n); reason != "" {
 		return reason
 	}
+	if reason := q.refuseFunc(n); reason != "" {
+		return reason
+	}
 	if n.Used.Children >= MaxChildren {
 		return fmt.Sprintf("has %d children, the limit of a node", n.Used.Children)
 	}
@@ -191,6 +194,25 @@ func (q *query) refuseLabels(n *Node) string {
 	return ""
 }
 
+// refuseFunc keeps functions where they are registered, and processes off the nodes
+// that have no keeper for them.
+func (q *query) refuseFunc(n *Node) string {
+	switch {
+	case q.Func != "" && n.Labels[supervisor.FuncLabel(q.Func)] == "":
+		return "has not registered " + q.Func
+	case q.Func == "" && n.Labels[supervisor.EmbeddedLabel] != "":
+		return "is embedded in a program, and runs functions only"
+	}
+	return ""
+}
+
+// unregistered: it is a function that no node has.
+func (p *planner) unregistered(req supervisor.Request) bool {
+	return req.Func != "" && !slices.ContainsFunc(p.nodes, func(n Node) bool {
+		return n.Labels[supervisor.FuncLabel(req.Func)] != ""
+	})
+}
+
 // fits tells whether a demand finds room. A capacity of 0 is no limit.
 func fits(ask, capacity, used int64) bool {
 	return ask == 0 || capacity <= 0 || ask <= free(capacity, used)
@@ -218,6 +240,9 @@ func (p *planner) noneFits(req supervisor.Request, refusals []Refusal) string {
 		}
 		// All nodes were refused, so refusals and nodes run in step.
 		return "node " + p.nodes[i].Name + ", which was asked for, does not fit: " + refusals[i].Reason
+	}
+	if p.unregistered(req) {
+		return "no node has registered " + req.Func
 	}
 	var parts []string
 	for _, r := range refusals[:min(len(refusals), shownRefusals)] {

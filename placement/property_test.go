@@ -204,6 +204,9 @@ func mayRun(req supervisor.Request, n Node, in Input) bool {
 	if req.Placement.Instances == supervisor.ApartStrictly && kinOn(req, n.ID, in) > 0 {
 		return false
 	}
+	if label := n.Labels[supervisor.EmbeddedLabel]; req.Func == "" && label != "" || req.Func != "" && n.Labels["func:"+req.Func] == "" {
+		return false
+	}
 	room := func(ask, capacity, used int64) bool { return ask == 0 || capacity == 0 || used+ask <= capacity }
 	return n.Eligible &&
 		(req.Home == "" || req.Home == n.ID) &&
@@ -235,6 +238,7 @@ var (
 	drawnPath = rapid.SampledFrom([]string{"a", "a/b", "a/b/c", "a/b/d", "a/bc", "e", "e/f", "e/f/g", "h"})
 	drawnNode = rapid.SampledFrom(append([]string{"N1", "N9", "n9"}, nodeIDs...))
 	drawnTag  = rapid.MapOfN(rapid.SampledFrom([]string{"disk", "zone"}), rapid.SampledFrom([]string{"x", "y"}), 0, 2)
+	drawnFunc = rapid.SampledFrom([]string{"", "", "mailer", "other"})
 	drawnSize = rapid.Int64Range(0, 4)
 )
 
@@ -242,7 +246,7 @@ func drawInput(t *rapid.T) Input {
 	in := Input{Where: map[string]string{}, ApartFrom: map[string][]string{}}
 	for _, id := range nodeIDs[:rapid.IntRange(0, len(nodeIDs)).Draw(t, "nodes")] {
 		in.Nodes = append(in.Nodes, Node{
-			ID: id, Name: strings.ToUpper(id), Labels: drawnTag.Draw(t, "labels"),
+			ID: id, Name: strings.ToUpper(id), Labels: drawLabels(t),
 			CPU: drawnSize.Draw(t, "cpu"), Memory: drawnSize.Draw(t, "memory"),
 			Used: Used{
 				CPU: drawnSize.Draw(t, "used cpu"), Memory: drawnSize.Draw(t, "used memory"),
@@ -263,6 +267,18 @@ func drawInput(t *rapid.T) Input {
 		in.ApartFrom[path] = rapid.SliceOfN(drawnPath, 0, 2).Draw(t, "placed apart")
 	}
 	return in
+}
+
+// drawLabels: some nodes are embedded, and most of these have registered something.
+func drawLabels(t *rapid.T) map[string]string {
+	labels := drawnTag.Draw(t, "labels")
+	if rapid.IntRange(0, 2).Draw(t, "embedded") == 0 {
+		labels[supervisor.EmbeddedLabel] = supervisor.LabelYes
+		if f := drawnFunc.Draw(t, "registered"); f != "" {
+			labels[supervisor.FuncLabel(f)] = supervisor.LabelYes
+		}
+	}
+	return labels
 }
 
 func drawCircuit(t *rapid.T) Circuit {
@@ -290,6 +306,7 @@ func drawRequest(t *rapid.T, i int) supervisor.Request {
 			Nodes:     rapid.SliceOfN(drawnNode, 0, 2).Draw(t, "preferred"),
 			Mode:      rapid.SampledFrom([]supervisor.Spread{"", supervisor.SpreadOut, supervisor.Pack}).Draw(t, "mode"),
 		},
+		Func:  drawnFunc.Draw(t, "func"),
 		Last:  rapid.SampledFrom(append([]string{""}, nodeIDs...)).Draw(t, "last"),
 		Avoid: rapid.SliceOfN(drawnNode, 0, 3).Draw(t, "avoid"),
 	}

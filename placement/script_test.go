@@ -116,7 +116,7 @@ func request(path string, a args) supervisor.Request {
 			Needs: a.pairs("needs"), CPU: a.number("cpu"), Memory: a.number("memory") << 20,
 			ApartFrom: a.list("apart"), Nodes: a.list("nodes"), Mode: supervisor.Spread(a.one("mode")),
 		},
-		Last: a.one("last"), Avoid: a.list("avoid"), Only: a.one("only"), Kin: a.one("kin"), Home: a.one("home"),
+		Func: a.one("func"), Last: a.one("last"), Avoid: a.list("avoid"), Only: a.one("only"), Kin: a.one("kin"), Home: a.one("home"),
 	}
 	if a.has("strict") {
 		req.Placement.Instances = supervisor.ApartStrictly

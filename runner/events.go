@@ -104,3 +104,20 @@ func poke(c chan struct{}) {
 	default:
 	}
 }
+
+// Events is the queue of events for process tables other than Runner: Put never waits,
+// C is for one reader.
+type Events struct{ q *eventQueue }
+
+// NewEvents gives an empty queue.
+func NewEvents() *Events { return &Events{q: newEventQueue()} }
+
+// Put adds an event.
+func (e *Events) Put(ev Event) { e.q.put(ev) }
+
+// C is where the reader takes them; it is closed when Run ends.
+func (e *Events) C() <-chan Event { return e.q.out }
+
+// Run moves on what did not fit into C at once, until stop is closed; then the reader
+// has a second to take the rest.
+func (e *Events) Run(stop <-chan struct{}) { e.q.run(stop) }

@@ -9,7 +9,7 @@ import (
 // childTable is a child, in the order in which Format writes its keys. Entries
 // that say worker are refused for supervisors; those that say restarts are part
 // of supervisor.Program or supervisor.Placement.
-var childTable = table[draft]{name: "child", doc: "A worker (run), a supervisor (supervisor and children), or a pool.", entries: childEntries()}
+var childTable = table[draft]{name: "child", doc: "A worker (run, or func), a supervisor (supervisor and children), or a pool.", entries: childEntries()}
 
 func childEntries() []entry[draft] {
 	var all []entry[draft]
@@ -32,6 +32,7 @@ func natureEntries() []entry[draft] {
 			doc: "The program and its arguments, as a list or as one text that is split as a shell would (quotes and backslashes; nothing is expanded, no shell runs). " +
 				"The program is looked up in the PATH of the node, or is a path; a relative path starts at dir."},
 			runKind(), nil, func(d *draft) *[]string { return &d.program.Argv }),
+		funcEntry(),
 		bind(entry[draft]{name: "supervisor", field: "ChildSpec.Supervisor", examples: []any{map[string]any{"strategy": "one_for_one"}, map[string]any{}},
 			doc: "Makes this child a supervisor of its own children, with its own strategy and restart policy. {} takes the defaults."},
 			optional(supervisorTable.kind()), nil, func(d *draft) **supervisor.SupervisorSpec { return &d.sup }),

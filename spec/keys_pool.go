@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"maps"
+
 	"github.com/selfware/selfware/supervisor"
 )
 
@@ -22,8 +24,6 @@ func templateEntries() []entry[draft] {
 			switch e.name {
 			case "id", "supervisor", "replicas", "each_node", "update":
 				continue
-			case "run":
-				e.required = true
 			}
 			all = append(all, e)
 		}
@@ -76,11 +76,20 @@ func poolKind() kind[*poolDraft] {
 // templateKind keeps the node of the template, to point at.
 func templateKind() kind[*draft] {
 	k := optional(templateTable.kind())
+	k.schema = maps.Clone(k.schema)
+	k.schema["oneOf"] = workerNatures()
 	read := k.read
 	k.read = func(r *reader, n *node) (*draft, bool) {
 		d, ok := read(r, n)
 		d.node = n
-		return d, ok
+		_, run := n.get("run")
+		if _, is := n.get("func"); n.is == mapValue && !run && !is {
+			r.fail(n, "", "template of %s has no run", r.in)
+			return d, false
+		}
+		before := len(r.errs)
+		checkFunc(r, n, d)
+		return d, ok && len(r.errs) == before
 	}
 	return k
 }

@@ -112,6 +112,9 @@ func readChild(r *reader, n *node) *draft {
 func checkNature(r *reader, n *node, d *draft) {
 	d.node = n
 	run, isWorker := n.get("run")
+	if !isWorker {
+		run, isWorker = n.get("func")
+	}
 	_, isSupervisor := n.get("supervisor")
 	children, hasChildren := n.get("children")
 	if _, isPool := n.get("pool"); isPool {
@@ -120,7 +123,7 @@ func checkNature(r *reader, n *node, d *draft) {
 	}
 	switch {
 	case isWorker && isSupervisor:
-		r.fail(run.key, "a supervisor runs its children; make the program one of them", "%s has both run and supervisor", r.in)
+		r.fail(run.key, "a supervisor runs its children; make the program one of them", "%s has both %s and supervisor", r.in, run.key.text)
 	case hasChildren && !isSupervisor:
 		r.fail(children.key, "add supervisor: {strategy: one_for_one}", "%s has children but is no supervisor", r.in)
 	case !isWorker && !isSupervisor:
@@ -131,6 +134,8 @@ func checkNature(r *reader, n *node, d *draft) {
 				r.fail(p.key, "write it at the workers below", "%q is for workers, and %s is a supervisor", e.name, r.in)
 			}
 		}
+	default:
+		checkFunc(r, n, d)
 	}
 }
 

@@ -33,6 +33,9 @@ func drawChildren(rt *rapid.T, depth int) []supervisor.ChildSpec {
 			Placement: supervisor.Placement{Mode: supervisor.SpreadOut},
 			Program:   &supervisor.Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}},
 		}
+		if rapid.IntRange(0, 3).Draw(rt, "func") == 0 {
+			c.Program = &supervisor.Program{Func: rapid.SampledFrom([]string{"f1", "f2"}).Draw(rt, "function")}
+		}
 		if rapid.IntRange(0, 3).Draw(rt, "cpu") == 0 {
 			c.Placement.CPU = 500
 		}

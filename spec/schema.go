@@ -12,12 +12,7 @@ func Schema() []byte {
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "selfware tree"
 	child := childTable.schema()
-	child["oneOf"] = []any{
-		map[string]any{"required": []any{"run"}, "not": map[string]any{"anyOf": []any{
-			map[string]any{"required": []any{"supervisor"}}, map[string]any{"required": []any{"children"}}, map[string]any{"required": []any{"pool"}}}}},
-		map[string]any{"required": []any{"supervisor"}, "not": map[string]any{"anyOf": append(workerKeys(), map[string]any{"required": []any{"pool"}})}},
-		map[string]any{"required": []any{"pool"}, "not": map[string]any{"anyOf": keysBesidePool()}},
-	}
+	child["oneOf"] = natures()
 	root["$defs"] = map[string]any{"child": child}
 	out, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {

@@ -179,7 +179,7 @@ func (e *edit) update(n *node, c *ChildSpec, exclusive bool, home string) {
 	n.next = nil
 	leaving := n.parent == nil // and wanted again
 	moves := n.home != home    // another node has the name
-	fits := same(n.spec.Placement, c.Placement) && !moves
+	fits := same(n.spec.Placement, c.Placement) && !moves && funcOf(n.spec.Program) == funcOf(c.Program)
 	over := n.life.Phase // or about to be
 	if over == PhaseStopping {
 		over = n.life.Then

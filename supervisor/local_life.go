@@ -2,9 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -51,12 +48,8 @@ type localLife struct {
 	alarm           *time.Timer // for its heartbeat, or for its grace
 }
 
-type lifeKey struct{}
-
-// Ready says that the component whose context this is has come up: the word of a
-// child with Child.Ready. Once is enough. Without such a context it does nothing.
-func Ready(ctx context.Context) {
-	if f, ok := ctx.Value(lifeKey{}).(*localLife); ok && f.ready.CompareAndSwap(false, true) {
+func (f *localLife) sayReady() {
+	if f.ready.CompareAndSwap(false, true) {
 		f.box.put(message{kind: hasStarted, life: f})
 	}
 }
@@ -70,30 +63,18 @@ func Instance(ctx context.Context) string {
 	return ""
 }
 
-// Beat is a sign of life from the component whose context this is; see
-// Child.Heartbeat. It costs a look at the clock. Without such a context it does
-// nothing.
-func Beat(ctx context.Context) {
-	if f, ok := ctx.Value(lifeKey{}).(*localLife); ok {
-		f.beat.Store(int64(f.clock()))
-	}
-}
+func (f *localLife) sayBeat() { f.beat.Store(int64(f.clock())) }
 
 // run is the goroutine of the life. Whatever way the component ends, Goexit included,
 // the owner learns of it last.
 func (f *localLife) run() {
-	err := errGoexit
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-		f.cancel(nil)
-		f.box.put(message{kind: hasEnded, life: f, err: err})
-	}()
 	if !f.child.Ready {
 		f.box.put(message{kind: hasStarted, life: f})
 	}
-	err = f.child.Component.Run(f.ctx)
+	Attend(f.ctx, f.child.Component, func(err error) {
+		f.cancel(nil)
+		f.box.put(message{kind: hasEnded, life: f, err: err})
+	})
 }
 
 // after has the owner reminded of the life.
@@ -106,39 +87,4 @@ func (f *localLife) disarm() {
 	if f.alarm != nil {
 		f.alarm.Stop()
 	}
-}
-
-// errGoexit is how a component ended that neither returned nor panicked.
-var errGoexit = errors.New("its goroutine ended with runtime.Goexit")
-
-// PanicError is how a component ended that panicked.
-type PanicError struct {
-	Value any
-	// Stack is the goroutine's, as debug.Stack writes it.
-	Stack []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// maxDetail bounds what an event carries of a component's error, in bytes.
-const maxDetail = 1024
-
-// outcome is the event that a component's return amounts to.
-func outcome(err error) ChildEvent {
-	if err == nil {
-		return ChildEvent{Type: EventExited, Reason: ExitNormal, Detail: "returned nil"}
-	}
-	detail := err.Error()
-	if len(detail) > maxDetail {
-		detail = detail[:maxDetail] + "..."
-	}
-	if _, panicked := err.(*PanicError); panicked || err == errGoexit {
-		return ChildEvent{Type: EventCrashed, Detail: detail}
-	}
-	return ChildEvent{Type: EventExited, Reason: ExitError, Code: 1, Detail: detail, Word: wordOf(err)}
 }

@@ -293,7 +293,7 @@ func (l *local) ended(f *localLife, err error) {
 	}
 	end := f.end
 	if end.Type == "" {
-		end = outcome(err)
+		end = Outcome(err)
 	}
 	l.tell(c, f.epoch, end, err)
 }

@@ -28,7 +28,7 @@ const (
 func Crashed(child string, err error) ChildEvent {
 	ev := ChildEvent{Path: child, Type: EventCrashed, Detail: "said to have crashed"}
 	if err != nil {
-		ev.Detail = outcome(err).Detail
+		ev.Detail = Outcome(err).Detail
 	}
 	return ev
 }

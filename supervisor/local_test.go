@@ -679,7 +679,7 @@ func TestLocalSendWaits(t *testing.T) {
 }
 
 func TestLocalDetail(t *testing.T) {
-	ev := outcome(errors.New(strings.Repeat("x", 2*maxDetail)))
+	ev := Outcome(errors.New(strings.Repeat("x", 2*maxDetail)))
 	if len(ev.Detail) != maxDetail+len("...") || ev.Type != EventExited || ev.Reason != ExitError {
 		t.Errorf("%+v", ev)
 	}

@@ -69,7 +69,7 @@ func TestComponentEscalates(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})
-	if ev := outcome(&PanicError{Value: Finish(nil)}); ev.Type != EventCrashed || ev.Word != "" {
+	if ev := Outcome(&PanicError{Value: Finish(nil)}); ev.Type != EventCrashed || ev.Word != "" {
 		t.Errorf("a panic: %+v", ev)
 	}
 }

@@ -136,6 +136,8 @@ type Order struct {
 type Request struct {
 	Ref
 	Placement Placement `json:"placement"`
+	// Func is the function that it is, which its node must have registered; "": a process.
+	Func string `json:"func,omitempty"`
 	// Last is the node it ran on before, preferred if it is there ("stickiness");
 	// Avoid are nodes it must not go to (it crashed there, or is to leave it).
 	Last  string   `json:"last,omitempty"`

@@ -118,6 +118,9 @@ func drawChild(rt *rapid.T, id string, depth int, left *int) ChildSpec {
 		}
 	}
 	c.Program = &Program{Argv: []string{rapid.SampledFrom([]string{"v1", "v1", "v2"}).Draw(rt, "run")}}
+	if rapid.IntRange(0, 4).Draw(rt, "func") == 0 {
+		c.Program = &Program{Func: rapid.SampledFrom([]string{"f1", "f1", "f2"}).Draw(rt, "function")}
+	}
 	if rapid.IntRange(0, 4).Draw(rt, "places") == 0 {
 		c.Placement.Nodes = []string{"n2"}
 	}

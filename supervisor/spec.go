@@ -224,11 +224,15 @@ type Placement struct {
 	Instances Apartness `json:"instances,omitempty"`
 }
 
-// Program is the OS process of a worker. The core carries it to the agent and
-// never looks into it, but for equality.
+// Program is the OS process of a worker, or the function that is run instead of one.
+// The core carries it to the agent and never looks into it, but for equality and for Func.
 type Program struct {
-	// Argv is the command, without a shell.
-	Argv    []string          `json:"argv"`
+	// Argv is the command, without a shell; empty for a function.
+	Argv []string `json:"argv"`
+	// Func is the name of a function that the program of an embedded node has
+	// registered. Of the rest it has Env, Grace, MinUptime, a Probe with Notify and a
+	// Liveness with Heartbeat only.
+	Func    string            `json:"func,omitempty"`
 	Env     map[string]string `json:"env,omitempty"`
 	EnvFile string            `json:"env_file,omitempty"`
 	Dir     string            `json:"dir,omitempty"`
@@ -375,8 +379,6 @@ func validChild(path string, c ChildSpec) error {
 		return fmt.Errorf("cannot use %s: it has neither run nor supervisor", path)
 	case c.Supervisor == nil && len(c.Children) > 0:
 		return fmt.Errorf("cannot use %s: it has children but is no supervisor", path)
-	case c.Program != nil && len(c.Program.Argv) == 0:
-		return fmt.Errorf("cannot use %s: run is empty", path)
 	case c.Supervisor != nil && c.Exits != nil:
 		return fmt.Errorf("cannot use %s: exit rules are for workers", path)
 	}
@@ -387,6 +389,8 @@ func validChild(path string, c ChildSpec) error {
 		if err := validSupervisor(path, c.Supervisor.Strategy, c.Supervisor.RestartPolicy, c.Supervisor.Update); err != nil {
 			return err
 		}
+	} else if err := validProgram(path, c.Program); err != nil {
+		return err
 	}
 	return validMany(path, &c)
 }

@@ -69,7 +69,7 @@ func (n *node) request() (Request, bool) {
 		return Request{}, false
 	}
 	return Request{
-		Ref: Ref{n.path, l.Epoch}, Placement: n.spec.Placement, Last: l.Last, Avoid: l.Avoid, Only: l.Only, Kin: n.kin(), Home: n.home,
+		Ref: Ref{n.path, l.Epoch}, Placement: n.spec.Placement, Func: funcOf(n.spec.Program), Last: l.Last, Avoid: l.Avoid, Only: l.Only, Kin: n.kin(), Home: n.home,
 	}, true
 }
 

@@ -9,7 +9,7 @@ import (
 // below is everything that is put together by node, in no package of its own.
 var below = []string{
 	"supervisor", "supervisor/health", "supervisor/breaker", "placement", "spec", "link", "fence",
-	"keeper/wire", "keeper/leftover", "keeper", "runner", "gossip", "fsm", "agent", "api",
+	"keeper/wire", "keeper/leftover", "keeper", "runner", "gossip", "fsm", "agent", "api", "function", "function/table",
 	"cluster", "cluster/raftstore", "cluster/raftnet", "cluster/mux",
 }
 
@@ -30,8 +30,10 @@ var layers = map[string][]string{
 	"gossip":             {},
 	"fsm":                {"supervisor", "supervisor/breaker", "link"},
 	"agent":              {"supervisor", "supervisor/health", "link", "runner", "fence"},
+	"function":           {"supervisor", "fence"},
+	"function/table":     {"supervisor", "supervisor/health", "fence", "link", "runner", "agent", "function"},
 	"cluster": {
-		"supervisor", "supervisor/breaker", "placement", "fsm", "gossip", "link",
+		"supervisor", "supervisor/breaker", "placement", "fsm", "gossip", "link", "function",
 		"cluster/raftstore", "cluster/raftnet", "cluster/mux",
 	},
 	"cluster/raftstore": {"cluster/raftnet"},
@@ -64,6 +66,7 @@ var layers = map[string][]string{
 	"internal/simtest/simnet":    {},
 	"examples/*":                 {},
 	"examples/fenced":            {"fence"},
+	"examples/embedded":          {"api/client", "cluster", "node"},
 	"jepsen-lite": {
 		"api", "api/client", "jepsen-lite/check", "jepsen-lite/history", "jepsen-lite/lab", "jepsen-lite/nemesis",
 		"jepsen-lite/offline", "jepsen-lite/report", "jepsen-lite/witness", "jepsen-lite/workload",
