@@ -3,6 +3,10 @@
 // other. It decides nothing itself. It is what the process called agent runs, whose
 // keeper (package keeper) forks for it and starts it again.
 //
+// Start is such a node within another program, which gives it functions as children. It
+// has no keeper, and so no processes: whatever is said of these is said of functions by
+// package function/table.
+//
 // # The data dir
 //
 //	node.json   settings: id, name, addresses, labels; written once
@@ -41,4 +45,6 @@
 //
 // The parts in internal/e2e, with real processes: bad_test.go has the table of bad data
 // dirs. The node's look at itself in a testing/synctest bubble.
+// Embedded nodes are tested
+// here, three in one process: a test knows exactly which functions run.
 package node

@@ -328,23 +328,6 @@ func TestLease(t *testing.T) {
 	})
 }
 
-// TestRegistryRefuses: names are unique and can be written in a tree file.
-func TestRegistryRefuses(t *testing.T) {
-	var r function.Registry
-	if err := r.Register("a", untilDone); err != nil {
-		t.Fatal(err)
-	}
-	for name, f := range map[string]function.Func{"a": untilDone, "": untilDone, "a b": untilDone, "b": nil} {
-		if err := r.Register(name, f); err == nil {
-			t.Errorf("%q was taken", name)
-		}
-	}
-	labels := r.Labels(map[string]string{"zone": "z"})
-	if len(labels) != 3 || labels["func:a"] != "yes" || labels["zone"] != "z" || labels[supervisor.EmbeddedLabel] != "yes" {
-		t.Errorf("labels %v", labels)
-	}
-}
-
 // TestManyAtOnce: lives that come and go at once, under the race detector: each is told
 // from its beginning to its end, and none is lost.
 func TestManyAtOnce(t *testing.T) {
