@@ -82,6 +82,9 @@ func (r *rig) told() string {
 			if e.Kind == runner.Exited {
 				s += fmt.Sprint(":", e.Code)
 			}
+			if e.Word != "" {
+				s += ":" + e.Word
+			}
 			if e.Err != "" {
 				s += "(" + e.Err + ")"
 			}
@@ -119,6 +122,7 @@ func TestEnds(t *testing.T) {
 	}{
 		"nil":            {func(context.Context, function.Life) error { return nil }, supervisor.Program{}, false, "spawned up exited:0(returned nil)"},
 		"error":          {func(context.Context, function.Life) error { return errors.New("no") }, supervisor.Program{}, false, "spawned up exited:1(no)"},
+		"a word":         {func(context.Context, function.Life) error { return supervisor.DoNotRestart(errors.New("no such host")) }, supervisor.Program{}, false, "spawned up exited:1:fail(no such host)"},
 		"goexit":         {func(context.Context, function.Life) error { runtime.Goexit(); return nil }, supervisor.Program{}, false, "spawned up failed(its goroutine ended with runtime.Goexit)"},
 		"stop":           {untilDone, supervisor.Program{}, true, "spawned up exited:0(returned when told to)!"},
 		"stop, nil":      {func(ctx context.Context, l function.Life) error { <-ctx.Done(); return nil }, supervisor.Program{}, true, "spawned up exited:0(returned nil)!"},
