@@ -145,17 +145,18 @@ func (p *process) run() {
 	s := p.m.s
 	times := cluster.TimesOf(s.opt.profile)
 	p.m.procs.Attach()
+	var ctx, agentCtx context.Context
+	ctx, p.cancel = context.WithCancel(context.Background())
+	agentCtx, p.agent = context.WithCancel(ctx)
+	table, labels := p.table(ctx)
 	a, err := agent.New(agent.Config{
-		Node: p.self(), Runner: p.procs, Dial: p.dial, Silence: times.Hush(), Alone: times.Alone, End: p.endChildren,
+		Node: p.self(), Labels: labels, Runner: table, Dial: p.dial, Silence: times.Hush(), Alone: times.Alone, End: p.endChildren,
 		Lease: agent.Lease{Renew: times.Renew, Soft: times.Soft, Fence: times.Fence}, Clock: p.m.clock, Health: p.health,
 		Seed: s.opt.seed + p.m.seq, Logger: s.log.With("node", p.m.name+"."+p.boot, "part", "agent"),
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var ctx, agentCtx context.Context
-	ctx, p.cancel = context.WithCancel(context.Background())
-	agentCtx, p.agent = context.WithCancel(ctx)
 	s.wg.Go(func() { p.ended("gossip", p.gossip.Run(ctx)) })
 	s.wg.Go(func() { p.ended("cluster", p.node.Run(ctx)) })
 	s.wg.Go(func() {

@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"hash"
 	"hash/fnv"
@@ -17,6 +18,7 @@ import (
 	"github.com/selfware/selfware/cluster"
 	"github.com/selfware/selfware/cluster/raftstore"
 	"github.com/selfware/selfware/fsm"
+	"github.com/selfware/selfware/function"
 	"github.com/selfware/selfware/gossip"
 	"github.com/selfware/selfware/internal/simtest/simnet"
 	"github.com/selfware/selfware/internal/simtest/simproc"
@@ -35,6 +37,9 @@ type options struct {
 	drift   bool
 	repeats float64
 	fsync   time.Duration
+	// function, if set, is what the nodes have instead of processes: all of them are
+	// embedded, and have registered it as "f". It must end with the process.
+	function func(p *process, ctx context.Context, life function.Life) error
 	// verbose prints the trace and the nodes' log.
 	verbose bool
 }
