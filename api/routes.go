@@ -109,6 +109,8 @@ func (s *Server) verbRoutes() {
 		"stop":    "Stop, and keep stopped",
 		"restart": "Stop and start again",
 		"move":    "Go on, on another node",
+		"pause":   "Begin nothing at and below a path for now; what runs goes on",
+		"resume":  "End a pause, and start what should run",
 		"reset":   "Forget the restarts that were charged; nothing starts",
 	} {
 		add(s, write, op(http.MethodPost, verb, "/v1/"+verb, "children", summary),

@@ -218,6 +218,39 @@ func TestVerbs(t *testing.T) {
 	wantCode(t, err, api.CodeRefused, "start it first")
 }
 
+// TestPause: a pause is seen of all below it, with who and why, until the resume.
+func TestPause(t *testing.T) {
+	w := shopWorld(t, 2)
+	c := w.nodes[1].client(t)
+	done := must(c.Pause(t.Context(), "shop/web", "a new rack"))(t)
+	if !strings.Contains(done.Message, "a new rack") {
+		t.Errorf("pause: %+v", done)
+	}
+	tree := must(c.Tree(t.Context(), "shop"))(t)
+	for _, ch := range tree.Children {
+		if under := strings.HasPrefix(ch.Path, "shop/web"); under != (ch.Paused != nil) {
+			t.Errorf("%s: %+v", ch.Path, ch.Paused)
+		} else if p := ch.Paused; under && (p.Path != "shop/web" || p.By != "tester" || p.Why != "a new rack" || p.Since.IsZero()) {
+			t.Errorf("%s: %+v", ch.Path, p)
+		}
+	}
+	_, err := c.Verb(t.Context(), "restart", "shop/web/api", "")
+	wantCode(t, err, api.CodeRefused, "selfware-node resume shop/web")
+	_, err = c.Pause(t.Context(), "shop/web", "")
+	wantCode(t, err, api.CodeRefused, "already")
+	must(c.Resume(t.Context(), "shop/web", "done"))(t)
+	must(c.Pause(t.Context(), "shop", ""))(t)
+	if st := must(c.Status(t.Context()))(t); st.Trees[0].Paused == nil || st.Trees[0].Paused.Path != "shop" {
+		t.Errorf("%+v", st.Trees[0])
+	}
+	if why := must(c.Why(t.Context(), "shop"))(t); why.Child.Paused == nil || why.Decisions[len(why.Decisions)-1].Verdict != supervisor.VerdictPause {
+		t.Errorf("%+v", why)
+	}
+	must(c.Resume(t.Context(), "shop", ""))(t)
+	_, err = c.Resume(t.Context(), "shop", "")
+	wantCode(t, err, api.CodeRefused, "not paused")
+}
+
 // TestReset: a reset says who asked and why, and that it starts nothing.
 func TestReset(t *testing.T) {
 	w := shopWorld(t, 2)

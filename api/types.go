@@ -66,6 +66,8 @@ type TreeStatus struct {
 	Name     string        `json:"name"`
 	Status   string        `json:"status" enum:"running,degraded,failed,stopped,finished"`
 	Children []ChildStatus `json:"children"`
+	// Paused is the pause of the whole tree; those of parts of it are told of each child.
+	Paused *Paused `json:"paused,omitempty"`
 	// Rollout is the update under way, or the last one if it was taken back.
 	Rollout *Rollout `json:"rollout,omitempty"`
 	// After are other trees, or paths of them, that this one comes after.
@@ -80,7 +82,7 @@ type ChildStatus struct {
 	Supervisor bool      `json:"supervisor,omitempty"`
 	Exclusive  bool      `json:"exclusive,omitempty"`
 	Strategy   string    `json:"strategy,omitempty"` // of a supervisor
-	Status     string    `json:"status" enum:"pending,away,starting,running,stopping,backoff,finished,failed,stopped"`
+	Status     string    `json:"status" enum:"pending,away,starting,running,stopping,backoff,finished,failed,stopped,paused"`
 	Node       string    `json:"node"` // its name
 	Epoch      uint64    `json:"epoch"`
 	PID        int       `json:"pid"`
@@ -93,6 +95,16 @@ type ChildStatus struct {
 	// Says is what it says of itself. It is not replicated, and no answer has it: clients
 	// that want it ask for it besides (GET /v1/says), as the command line does.
 	Says *Says `json:"says,omitempty" doc:"Left out by the API, see /v1/says; the command line fills it in"`
+	// Paused: nothing of it begins or moves for now, by its own pause or by one above.
+	Paused *Paused `json:"paused,omitempty"`
+}
+
+// Paused is a pause of a path, which lasts until it is resumed.
+type Paused struct {
+	Path  string    `json:"path"` // that was paused, the nearest above
+	By    string    `json:"by,omitempty"`
+	Why   string    `json:"why,omitempty"`
+	Since time.Time `json:"since"` // by the leader's wall clock, about
 }
 
 // Epoch is what tells the lives of a child apart outside the cluster. Of two lives
@@ -105,7 +117,7 @@ type Epoch struct {
 	// Fence is SELFWARE_FENCE: both as hexadecimal text of fixed width.
 	Fence     string `json:"fence" example:"00000001-00000000002a0003"`
 	Node      string `json:"node"` // its name
-	Status    string `json:"status" enum:"pending,away,starting,running,stopping,backoff,finished,failed,stopped"`
+	Status    string `json:"status" enum:"pending,away,starting,running,stopping,backoff,finished,failed,stopped,paused"`
 	Exclusive bool   `json:"exclusive"`
 }
 
@@ -183,14 +195,14 @@ type LogLine struct {
 	Text   string `json:"text"`
 }
 
-// Ask names what a verb (start, stop, restart, move, reset) is about.
+// Ask names what a verb (start, stop, restart, move, pause, resume, reset) is about.
 type Ask struct {
 	// Path is a worker, a supervisor or a tree.
 	Path string `json:"path" minLength:"1" maxLength:"8192" doc:"Path of a worker, a supervisor or a tree" example:"shop/web/api"`
 	// To is the node, by name or id, for a move; empty lets placement choose.
 	To string `json:"to,omitempty" maxLength:"256" doc:"Node to move to, by name or id; any other node if empty"`
-	// Why is for the record of a reset.
-	Why string `json:"why,omitempty" maxLength:"512" doc:"Why a reset is asked for, for the record of decisions" example:"the disk is fixed"`
+	// Why is for the record of a pause, a resume and a reset.
+	Why string `json:"why,omitempty" maxLength:"512" doc:"Why a pause, a resume or a reset is asked for, for the record of decisions" example:"the disk is fixed"`
 }
 
 // Transfer says who is to lead.

@@ -149,6 +149,9 @@ func (p *picture) trees() []TreeStatus {
 // tree is one tree; with its supervisors too if all is asked for.
 func (p *picture) tree(t *supervisor.Tree, all bool) TreeStatus {
 	st := TreeStatus{Name: t.Name(), Status: string(t.Status()), Children: []ChildStatus{}, Rollout: p.rollout(t), After: t.Spec().After, WaitsFor: p.awaits(t.Name())}
+	if root, ok := t.Child(t.Name()); ok {
+		st.Paused = p.paused(root.Paused)
+	}
 	strategies := map[string]string{}
 	if all {
 		spec := t.Shape()
@@ -178,7 +181,7 @@ func (p *picture) child(c supervisor.Status) ChildStatus {
 	st := ChildStatus{
 		Path: c.Path, Supervisor: c.Supervisor, Exclusive: c.Exclusive, Status: string(c.Phase), Node: p.names.of(c.Node), Epoch: uint64(c.Epoch),
 		PID: c.PID, Restarts: c.Restarts, Moves: c.Moves, Since: p.wall(c.Since), Reason: p.names.text(c.Reason),
-		Turn: string(c.Turn),
+		Turn: string(c.Turn), Paused: p.paused(c.Paused),
 	}
 	if held := p.held(c); held != "" {
 		st.Reason = joined(st.Reason, held)
@@ -194,6 +197,13 @@ func (p *picture) child(c supervisor.Status) ChildStatus {
 		st.Reason += "waits for a node: " + p.names.text(r.Why)
 	}
 	return st
+}
+
+func (p *picture) paused(by *supervisor.PauseStatus) *Paused {
+	if by == nil {
+		return nil
+	}
+	return &Paused{Path: by.Path, By: by.By, Why: by.Why, Since: p.wall(by.Since)}
 }
 
 // wall is about what the leader's clock said at a cluster time. Clusters have

@@ -31,10 +31,10 @@ func (s *Server) submit(ctx context.Context, in Written, cmd fsm.Command, what s
 // message says what was done. The answer to a repeat has no decisions; what was
 // decided then is in the events.
 func (s *Server) message(r fsm.Result, what string) string {
-	switch n := len(r.Decisions); n {
-	case 0:
+	switch n := len(r.Decisions); {
+	case n == 0:
 		return what
-	case 1:
+	case n == 1, explains[string(r.Decisions[0].Verdict)]: // that says what was asked for; the rest follows
 		return what + ": " + s.names().text(r.Decisions[0].Sentence)
 	default:
 		return fmt.Sprintf("%s: %d decisions", what, n)
@@ -106,7 +106,7 @@ func (s *Server) deleteTree(ctx context.Context, in *treeInput) (*answer[Done], 
 }
 
 // explains are the verbs that take a reason.
-var explains = map[string]bool{"reset": true}
+var explains = map[string]bool{"pause": true, "resume": true, "reset": true}
 
 type verbInput struct {
 	Written

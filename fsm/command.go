@@ -92,12 +92,13 @@ type NodeRef struct {
 	Apart bool `cbor:"6,keyasint,omitempty"`
 }
 
-// Verb is an operator's request: start, stop, restart, move or reset, or one about a rollout.
+// Verb is an operator's request: start, stop, restart, move, pause, resume or reset, or one about
+// a rollout.
 type Verb struct {
 	Verb string `cbor:"1,keyasint"`
 	Path string `cbor:"2,keyasint"`
 	To   string `cbor:"3,keyasint,omitempty"` // node name or id
-	Why  string `cbor:"4,keyasint,omitempty"` // of reset, for the record
+	Why  string `cbor:"4,keyasint,omitempty"` // of pause, resume and reset, for the record
 }
 
 // Scale is the size that a pool gets.

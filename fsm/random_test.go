@@ -247,13 +247,13 @@ func (w *walk) drawVerb(rt *rapid.T) Command {
 		path = anyTree.Draw(rt, "tree")
 	}
 	word := rapid.SampledFrom([]string{
-		"start", "stop", "restart", "move", "move", "reset", "sing", VerbAdvance, VerbAdvance, "rollout-pause", "rollout-resume", "rollout-revert", "rollout-sing",
+		"start", "stop", "restart", "move", "move", "reset", "pause", "pause", "resume", "resume", "sing", VerbAdvance, VerbAdvance, "rollout-pause", "rollout-resume", "rollout-revert", "rollout-sing",
 	}).Draw(rt, "verb")
 	c := verb(word, path, "")
 	if word == "move" {
 		c.Verb.To = rapid.SampledFrom(append(slices.Clone(nodeIDs), "", "n9")).Draw(rt, "to")
 	}
-	if word == "reset" {
+	if word == "reset" || word == "pause" || word == "resume" {
 		c.Verb.Why = rapid.SampledFrom([]string{"", "a new disk", strings.Repeat("long ", 200)}).Draw(rt, "why")
 	}
 	if word == "start" && rapid.Bool().Draw(rt, "retry") {

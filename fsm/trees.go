@@ -150,6 +150,10 @@ func (s *state) input(v *Verb, by string) (supervisor.Input, error) {
 		return supervisor.Restart{Path: v.Path, By: by}, nil
 	case "move":
 		return s.move(v, by)
+	case "pause":
+		return supervisor.Pause{Path: v.Path, By: by, Why: v.Why}, nil
+	case "resume":
+		return supervisor.Resume{Path: v.Path, By: by, Why: v.Why, Draining: s.draining()}, nil
 	case "reset":
 		return supervisor.Reset{Path: v.Path, By: by, Why: v.Why}, nil
 	case VerbAdvance:
@@ -175,4 +179,14 @@ func (s *state) move(v *Verb, by string) (supervisor.Input, error) {
 		return nil, fmt.Errorf("%w: node %s is draining", supervisor.ErrRefused, n.Name)
 	}
 	return supervisor.Move{Path: v.Path, To: n.ID, By: by}, nil
+}
+
+// draining lists the nodes that are being drained, by id.
+func (s *state) draining() (ids []string) {
+	for _, id := range s.nodeIDs() {
+		if s.nodes[id].Draining {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

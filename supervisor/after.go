@@ -87,7 +87,7 @@ func (n *node) began() Epoch {
 
 // wrong: a worker is at rest and not as others that come after it want it.
 func (n *node) wrong(l *life) bool {
-	return l.Phase == PhaseStopped || l.Phase == PhaseFailed && n.spec.RestartType != Temporary
+	return l.Phase == PhaseStopped || l.Phase == PhasePaused || l.Phase == PhaseFailed && n.spec.RestartType != Temporary
 }
 
 // Dependencies is what the tree was last told of the paths it comes after; Follows what
@@ -171,7 +171,7 @@ func (t *Tree) gate() {
 // last made to wait, there is nothing to restart.
 func (t *Tree) followOn(cause Cause) {
 	switch {
-	case t.unbegun, t.deleting:
+	case t.unbegun, t.deleting, t.root.pause != nil:
 		return
 	case t.root.down == PhaseStopped, t.root.down == PhaseFinished: // until somebody starts it
 		t.rejoin(t.root)

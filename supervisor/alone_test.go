@@ -110,7 +110,11 @@ func (s *sea) apart(n *isle) bool { return n.cut || s.leaderless }
 func (s *sea) random(rt *rapid.T) {
 	n := s.isles[rapid.IntRange(0, 2).Draw(rt, "node")]
 	path := rapid.SampledFrom([]string{"t/a", "t/b"}).Draw(rt, "path")
-	switch rapid.IntRange(0, 19).Draw(rt, "do") {
+	switch rapid.IntRange(0, 22).Draw(rt, "do") {
+	case 22:
+		s.pause(rapid.SampledFrom([]string{"t", path}).Draw(rt, "paused"))
+	case 20, 21:
+		s.resume(rapid.SampledFrom([]string{"t", path}).Draw(rt, "resumed"))
 	case 18:
 		s.reset(path)
 	case 19:
@@ -131,9 +135,18 @@ func (s *sea) random(rt *rapid.T) {
 	default:
 		deaf := rapid.IntRange(0, 3).Draw(rt, "deaf") == 0
 		if l := n.lives[path]; deaf && l != nil && l.runs && !s.apart(n) && rapid.IntRange(0, 2).Draw(rt, "asked") == 0 {
-			s.put(Move{Path: path, By: "ann"}) // the node does not hear of it in time
+			switch paused := s.tree.byPath[path].paused() != nil; { // the node does not hear of it in time
+			case paused:
+			case rapid.Bool().Draw(rt, "pause"):
+				s.pause(path)
+			default:
+				s.put(Move{Path: path, By: "ann"})
+			}
 		}
 		s.end(n, path, deaf)
+		if s.tree.byPath[path].pause != nil && rapid.Bool().Draw(rt, "short") {
+			s.resume(path)
+		}
 	}
 	s.retry(n, path)
 	s.serve()
@@ -168,6 +181,19 @@ func (s *sea) reset(path string) {
 		s.real++ // so that what was before it is told from what comes after
 		s.resets[path] = s.real
 		s.put(Reset{Path: path, By: "ann"})
+	}
+}
+
+// pause and resume are an operator's; a node that is cut off hears of them late.
+func (s *sea) pause(path string) {
+	if n := s.tree.byPath[path]; !s.leaderless && n.pause == nil {
+		s.put(Pause{Path: path, By: "ann"})
+	}
+}
+
+func (s *sea) resume(path string) {
+	if n := s.tree.byPath[path]; !s.leaderless && n.pause != nil {
+		s.put(Resume{Path: path, By: "ann"})
 	}
 }
 

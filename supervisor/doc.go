@@ -195,6 +195,46 @@
 //
 // An Edit of exit rules restarts nothing. It reaches a node that is cut off when it is back.
 //
+// # Pauses
+//
+// A Pause of a path (worker, supervisor or tree) lasts until its Resume. Meanwhile:
+//
+//   - What runs below it goes on. No life begins there, none moves, nothing is charged,
+//     and nothing below it gives up. A life that ends, with its process, node or lease,
+//     leaves its child paused: it waits. What is final stays so: a transient child that
+//     ended as it should is finished, a temporary one that ended has failed, and a child's
+//     word finish or fail counts; move counts on resume, escalate is a mere end. Who asks
+//     to be moved stays.
+//   - A start that was ordered and not confirmed goes on, since its node may have obeyed;
+//     one that waits out its back-off or its turn, or for a node, is called back. Stops
+//     under way go on, and what was to follow them waits.
+//   - Group restarts from outside pass it by: its children neither stop nor start with
+//     their siblings, and nobody waits for them. What would have come back with the group
+//     (a finished transient child) is due on resume. A supervisor above that gives up, or
+//     is stopped, ends it as all else; one above that is started anew makes its children due.
+//   - Stop, Delete, Reset and another Pause inside are taken. Start, Restart and Move at or
+//     below it are refused, since they begin lives; of a supervisor above they leave it out.
+//     Drain leaves what runs there where it is.
+//   - An Edit is taken. A child that it changes keeps its former spec as long as its life
+//     lasts, at most until the resume; a new one is due on resume; one that it removes
+//     stops and leaves. A rollout gives no turn to what is paused, and goes on then.
+//   - A significant child that ends for good ends its supervisor neither then nor on resume
+//     (auto_shutdown). A tree that is paused is not restarted with what it comes after, and
+//     is not up for those that come after it while children of it wait.
+//   - on_exhausted: a failed tree whose root is paused is not started again before the resume.
+//   - Exclusive lives end and are fenced as ever; none follows before the resume (P13). A
+//     lost node with a lease that may hold keeps its own, and what is back goes on with it.
+//   - No node is lent anything (LocalBudget) below a pause. One that is cut off learns
+//     late: until then it may restart lives by what it was lent, which is charged when it
+//     tells, and held back if its child has left it meanwhile (3 and 4 above hold: the end
+//     of a life below a pause is one that the log does not answer where it is).
+//
+// A Resume starts, uncharged and with a decision each, what is due: where it was, if that
+// node is fit, in start order. A child whose life ended meanwhile takes along whom its
+// supervisor's strategy names, once per supervisor, as after the loss of a node; what an
+// Edit changed begins with its new spec, and what runs on a node that is being drained
+// leaves it. Pauses inside go on.
+//
 // # In one process
 //
 // New, Builder, Supervisor and Handle supervise goroutines with the same Tree: what a

@@ -217,7 +217,7 @@ func (e *edit) dismiss() {
 	slices.SortFunc(gone, func(a, b *node) int { return byOrd(b, a) })
 	for _, n := range gone {
 		already := n.parent == nil
-		n.parent, n.children, n.ord, n.exclusive, n.next, n.watch = nil, nil, e.t.size, false, nil, nil
+		n.parent, n.children, n.ord, n.exclusive, n.next, n.watch, n.pause = nil, nil, e.t.size, false, nil, nil, nil
 		if !n.worker() || already {
 			if already {
 				e.t.byPath[n.path] = n
@@ -252,6 +252,9 @@ func (e *edit) begin(wasFailed bool) {
 		case !c.now && !wasFailed && e.waits(c.n):
 			c.n.hold(c.was)
 			continue
+		case c.n.paused() != nil:
+			t.keepFormer(c.n, c.was, c.now, e.cause)
+			continue
 		}
 		t.renew(c.n, renewal{stay: c.stay, start: string(e.cause.Kind)})
 		if !wasFailed {
@@ -282,7 +285,7 @@ func (e *edit) renewed(n *node) string {
 // waits tells whether a changed child waits for its turn. One that has its turn goes
 // on with it, so that no other begins beside it.
 func (e *edit) waits(n *node) bool {
-	return n.watch == nil && !n.stands() && e.t.rollout.active() && e.t.rollout.governor(n) != nil
+	return n.watch == nil && !n.under() && e.t.rollout.active() && e.t.rollout.governor(n) != nil
 }
 
 // rollOut begins the rollout of what waits for its turn. Without any it is over.

@@ -71,11 +71,6 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 		t.stopped(n, ev, fit)
 		return
 	}
-	trial := t.tries(n)
-	l.Phase = PhasePending // over; what follows is yet to be decided on
-	if !fit {
-		l.Last, l.Node = l.Node, ""
-	}
 	normal := ev.Type == EventExited && ev.Reason == ExitNormal
 	cause := Cause{Kind: CauseCrash, Path: n.path, Detail: describe(ev)}
 	if normal {
@@ -86,14 +81,24 @@ func (t *Tree) onEnd(n *node, ev ChildEvent, fit bool) {
 		cause.Detail += "; " + why
 	}
 	finished := said == VerdictFinish || said == "" && normal && n.spec.RestartType != Permanent && !ev.Fatal
-	if trial != nil && !finished {
+	calm := n.paused() == nil
+	if !calm && !finished && said != VerdictFail && n.spec.RestartType != Temporary {
+		t.endPaused(n, ev, cause, said)
+		return
+	}
+	trial := t.tries(n)
+	l.Phase = PhasePending // over; what follows is yet to be decided on
+	if !fit {
+		l.Last, l.Node = l.Node, ""
+	}
+	if trial != nil && calm && !finished {
 		t.become(n, l)
 		if t.spoil(n, trial, cause) {
 			return
 		}
 	}
 	switch {
-	case ev.Fatal, said == VerdictEscalate: // its window does not matter
+	case calm && (ev.Fatal || said == VerdictEscalate): // its window does not matter
 		t.become(n, l)
 		cause.Kind = CauseFatal
 		t.giveUp(n, cause, t.prune(n))

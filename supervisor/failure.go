@@ -179,6 +179,10 @@ func group(s *node, pos int) []*node {
 // starts anew, so temporary children come back too and windows are empty.
 // What an operator stopped stays stopped (P11; OTP would start it).
 func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
+	if y.paused() != nil {
+		t.passBy(y, fresh, cause)
+		return
+	}
 	if fresh {
 		y.forget()
 		y.tallies = nil
@@ -320,6 +324,8 @@ func (t *Tree) endAll(s *node, then Phase) {
 			return
 		}
 		switch l := n.life; {
+		case l.Phase == PhasePaused:
+			t.rest(n, then)
 		case l.settled() && !l.held() && !l.Away:
 		case l.Phase == PhaseStopping && l.Then != PhasePending: // as if it had ended
 			t.rejoin(n)

@@ -49,7 +49,7 @@ type Stamp struct {
 func (s Stamp) Epoch() Epoch { return Epoch(s.Index<<epochPosBits | uint64(s.Pos)) }
 
 // Input is one of ChildEvent, LastWord, Assign, NodeLost, Returned, Drain, Start, Stop, Restart,
-// Move, Edit, Scale, Nodes, Delete, Advance, Rollout, Reset, Depend, Follow.
+// Move, Edit, Scale, Nodes, Delete, Advance, Rollout, Reset, Depend, Follow, Pause, Resume.
 type Input interface{ input() }
 
 // EventType says what was seen of a life.

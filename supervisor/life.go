@@ -211,10 +211,15 @@ func (t *Tree) rest(n *node, phase Phase) {
 	if l.Node != "" {
 		last = l.Node
 	}
-	t.become(n, life{
+	next := life{
 		Phase: phase, Epoch: l.Epoch, Generation: l.Generation, Last: last, Start: l.Start,
 		Restarts: l.Restarts, Moves: l.Moves, Reason: l.Reason,
-	})
+	}
+	if phase == PhasePaused { // another follows, as it was to
+		next.Avoid, next.Only, next.Crashes, next.Owed = l.Avoid, l.Only, l.Crashes, l.Owed
+	}
+	t.become(n, next)
+	t.catchUp(n)
 	if phase == phaseRemoved && n.parent == nil {
 		t.setLoans(n, nil)
 		delete(t.byPath, n.path)

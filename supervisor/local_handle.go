@@ -48,13 +48,13 @@ func (h *Handle) Send(ev ChildEvent) error {
 	}
 }
 
-// Do carries out an operator's verb, Start, Stop, Restart or Reset, on any path of the tree,
+// Do carries out an operator's verb, Start, Stop, Restart, Pause, Resume or Reset, on any path of the tree,
 // and says what was decided. It does not wait for what follows. What is stopped stays
 // so until it is started. Other inputs are ErrRefused, and so is what cannot be.
 // ErrStopped: the supervisor has ended, or is about to.
 func (h *Handle) Do(in Input) (ds []Decision, err error) {
 	switch in.(type) {
-	case Start, Stop, Restart, Reset:
+	case Start, Stop, Restart, Pause, Resume, Reset:
 	default:
 		return nil, fmt.Errorf("%w: cannot do %T in a process", ErrRefused, in)
 	}

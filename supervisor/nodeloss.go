@@ -36,6 +36,9 @@ func (t *Tree) onNodeLost(in NodeLost) error {
 		case in.Leased && l.Exclusive && l.held() && !bug.On("start-before-fence"):
 			t.decideOn(n, in.Node, VerdictWait, cause,
 				fmt.Sprintf("%s may still run on %s (%s) until its lease has run out: it waits", n.path, in.Node, in.Reason))
+		case l.Phase != PhaseStopping && n.paused() != nil && !bug.On("pause-moves-lost"):
+			n.remember(l)
+			t.lostPaused(n, cause)
 		case l.Phase == PhaseStopping:
 			n.remember(l)
 			t.ended(n, !in.Restarted)
@@ -67,6 +70,10 @@ func (t *Tree) onFenced(n *node, ev ChildEvent) {
 		t.stopped(n, ev, false)
 		return
 	}
+	if n.paused() != nil {
+		t.lostPaused(n, Cause{Kind: CauseNodeLost, Path: l.Node, Detail: describe(ev)})
+		return
+	}
 	r := renewal{anywhere: true, start: "failover:" + l.Node}
 	if !l.Spawned {
 		r.notBefore = t.at.Time + refusedDelay
@@ -81,7 +88,11 @@ func (t *Tree) onDrain(in Drain) error {
 	cause := Cause{Kind: CauseDrain, Path: in.Node, Detail: "draining"}
 	var leaving []*node
 	for _, n := range t.livesOn(in.Node) {
-		if n.life.Phase != PhaseStopping {
+		switch p := n.paused(); {
+		case p != nil && n.life.Phase != PhaseStopping:
+			t.decide(n, VerdictWait, cause, fmt.Sprintf("%s stays on %s, which is being drained: %v", n.path, in.Node, p))
+			continue
+		case n.life.Phase != PhaseStopping:
 			leaving = append(leaving, n)
 			continue
 		}

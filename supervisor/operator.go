@@ -38,6 +38,9 @@ func (t *Tree) onStart(in Start) error {
 	if err := t.standing(n); err != nil {
 		return err
 	}
+	if err := n.awake(); err != nil {
+		return err
+	}
 	cause := startCause(in.By)
 	switch {
 	case cause.Kind == CauseRetry && (n.parent != nil || !t.failed):
@@ -106,6 +109,10 @@ func (t *Tree) startWorker(n *node, cause Cause) {
 	if l.returning() {
 		return
 	}
+	if n.paused() != nil {
+		t.postpone(n, cause)
+		return
+	}
 	t.renew(n, renewal{stay: true, start: string(cause.Kind)})
 	t.decide(n, VerdictStart, cause, n.path+" starts ("+because(cause)+")")
 }
@@ -148,7 +155,7 @@ func (t *Tree) stopAll(n *node, cause Cause) {
 		if x.life.Phase == PhaseStopped || x.life.Phase == PhaseStopping && x.life.Then == PhaseStopped {
 			return
 		}
-		if x.life.returning() {
+		if x.life.returning() || x.life.Phase == PhaseStopping && x.life.Then == PhasePaused {
 			t.redirect(x, PhaseStopped, renewal{})
 		} else {
 			t.end(x, PhaseStopped, renewal{})
@@ -172,6 +179,9 @@ func (t *Tree) onRestart(in Restart) error {
 		return err
 	}
 	if err := t.standing(n); err != nil {
+		return err
+	}
+	if err := n.awake(); err != nil {
 		return err
 	}
 	cause := Cause{Kind: CauseOperator, Path: in.Path, Detail: in.By}
@@ -198,9 +208,12 @@ func (t *Tree) onMove(in Move) error {
 	if err := t.standing(n); err != nil {
 		return err
 	}
+	if err := n.awake(); err != nil {
+		return err
+	}
 	movable := false
 	for _, x := range n.workers() {
-		if x.home == "" && !x.life.atRest() && !(in.To != "" && x.life.Node == in.To) {
+		if x.home == "" && !x.life.atRest() && x.paused() == nil && !(in.To != "" && x.life.Node == in.To) {
 			movable = true
 		}
 	}
@@ -212,7 +225,7 @@ func (t *Tree) onMove(in Move) error {
 	}
 	cause := Cause{Kind: CauseOperator, Detail: in.By}
 	for _, x := range n.workers() {
-		if x.home != "" || x.life.atRest() || in.To != "" && x.life.Node == in.To {
+		if x.home != "" || x.life.atRest() || x.paused() != nil || in.To != "" && x.life.Node == in.To {
 			continue
 		}
 		r := renewal{start: "move", only: in.To}

@@ -21,8 +21,10 @@ const (
 	VerdictStop     Verdict = "stop"     // a life must end
 	VerdictStopped  Verdict = "stopped"  // a life that had to end has ended
 	VerdictRemove   Verdict = "remove"   // the child left the tree
-	VerdictWait     Verdict = "wait"     // its node is lost, but its life may not be over yet; or its turn is to come
+	VerdictWait     Verdict = "wait"     // what follows is to come: its node, its turn or a resume is waited for
 	VerdictUpdate   Verdict = "update"   // a rollout begins, halts, goes on, goes back or is done
+	VerdictPause    Verdict = "pause"    // an operator wants nothing to begin for now
+	VerdictResume   Verdict = "resume"   // and now it may
 	VerdictReset    Verdict = "reset"    // the restarts charged so far are forgotten
 	VerdictStay     Verdict = "stay"     // it asked to be moved too soon after the last time
 	VerdictScale    Verdict = "scale"    // a pool has another number of instances
@@ -57,6 +59,7 @@ const (
 	CausePlacement  CauseKind = "placement"
 	CauseAutonomy   CauseKind = "autonomy" // a node alone, without a leader
 	CauseShutdown   CauseKind = "shutdown" // the end of a significant child
+	CauseResume     CauseKind = "resume"   // a pause is over
 	CauseFatal      CauseKind = "fatal"    // a failure that no restart would help
 	CauseWord       CauseKind = "word"     // the child's own word, or its exit rules
 	// CauseDependency: a path of another tree, which the tree comes after, began anew or failed.
@@ -164,6 +167,7 @@ const (
 	PhaseFinished Phase = "finished" // ended as it should
 	PhaseFailed   Phase = "failed"   // ended for good though it should run
 	PhaseStopped  Phase = "stopped"  // an operator stopped it
+	PhasePaused   Phase = "paused"   // it should run, and waits for a resume
 )
 
 // Status is one child as users see it.
@@ -180,6 +184,8 @@ type Status struct {
 	Budget     Budget        `json:"budget"`
 	Reason     string        `json:"reason,omitempty"`
 	Exclusive  bool          `json:"exclusive,omitempty"`
+	// Paused is the pause that it is under, its own or that of one above; nil if none.
+	Paused *PauseStatus `json:"paused,omitempty"`
 	// Generation of the cluster in which the life of Epoch was ordered to start; 0
 	// if it was not yet.
 	Generation uint64 `json:"generation,omitempty"`

@@ -136,6 +136,9 @@ func (w *walk) checkLeft(before map[Ref]string, in Input, ds []Decision) {
 		if leased && l.Exclusive && l.held() {
 			continue // until the lease has run out
 		}
+		if !lost && w.tree.byPath[path].paused() != nil {
+			continue // a drain moves nothing that is paused
+		}
 		if leaves := l.Phase == PhaseStopping && !(l.Then == PhasePending && l.Stay); lost || !leaves {
 			w.Fatalf("%s is %s there after %+v", path, l.Phase, in)
 		}
@@ -277,6 +280,8 @@ func (w *walk) heal() {
 	if _, err := w.step(Nodes{Members: cluster(allNodes...)}); err != nil && !errors.Is(err, ErrStale) {
 		w.Fatalf("%v", err)
 	}
+	w.checkGroups()
+	w.goOn()
 	if w.tree.failed {
 		w.mustTry(Start{Path: w.tree.Name(), By: "ann"})
 	}

@@ -238,7 +238,11 @@ func (w *walk) drawReturn(rt *rapid.T) {
 
 func (r *rig) drawVerb(rt *rapid.T) Input {
 	path := r.drawPath(rt)
-	switch rapid.IntRange(0, 8).Draw(rt, "verb") {
+	switch rapid.IntRange(0, 11).Draw(rt, "verb") {
+	case 9:
+		return Pause{Path: path, By: "ann", Why: "the rack is being moved"}
+	case 10, 11:
+		return Resume{Path: r.drawPaused(rt, path), By: "ann", Draining: []string{anyNode.Draw(rt, "draining")}}
 	case 6:
 		return Advance{}
 	case 7:

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,6 +19,8 @@ type naive struct {
 	over    map[string]bool // has failed for good
 	charges map[string][]time.Duration
 	failed  bool
+	paused  bool
+	owed    map[string]bool // ended while it was paused
 }
 
 func newNaive(spec Spec) *naive {
@@ -29,6 +32,7 @@ func newNaive(spec Spec) *naive {
 func (m *naive) path(c ChildSpec) string { return m.spec.Name + "/" + c.ID }
 
 func (m *naive) start() {
+	m.owed = make(map[string]bool)
 	m.failed, m.alive, m.over, m.charges = false, make(map[string]bool), make(map[string]bool), make(map[string][]time.Duration)
 	for _, c := range m.spec.Children {
 		m.alive[m.path(c)] = true
@@ -62,7 +66,7 @@ func (m *naive) end(pos int, ev ChildEvent, now time.Duration) map[string]Verdic
 	c := m.spec.Children[pos]
 	path, word, normal := m.path(c), m.word(m.spec.Children[pos], ev), ev.Code == 0
 	switch {
-	case word == VerdictEscalate:
+	case word == VerdictEscalate && !m.paused:
 		m.failed = true
 		return map[string]Verdict{path: VerdictEscalate, m.spec.Name: VerdictFail}
 	case word == VerdictFinish:
@@ -74,6 +78,9 @@ func (m *naive) end(pos int, ev ChildEvent, now time.Duration) map[string]Verdic
 		return m.gone(c, VerdictFinish)
 	case c.RestartType == Temporary:
 		return m.gone(c, VerdictFail)
+	case m.paused:
+		m.owed[path] = true
+		return map[string]Verdict{path: VerdictWait}
 	}
 	used, budget, account := 0, m.spec.RestartPolicy.MaxRestarts, path
 	if m.spec.RestartPolicy.Scope == ScopeSupervisor {
@@ -122,7 +129,9 @@ func TestReference(t *testing.T) {
 		spec := drawFlat(rt)
 		w, model := newWalk(rt, spec), newNaive(spec)
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
-			switch rapid.IntRange(0, 5).Draw(rt, "do") {
+			switch rapid.IntRange(0, 6).Draw(rt, "do") {
+			case 6:
+				pauseOrResume(w, model)
 			case 0:
 				w.now += pauses.Draw(rt, "pause")
 			case 1, 2:
@@ -145,9 +154,68 @@ func drawFlat(rt *rapid.T) Spec {
 	return spec
 }
 
+// resume says what becomes of each child when the pause is over: who ended meanwhile
+// starts, and takes along whom the strategy says.
+func (m *naive) resume() map[string]Verdict {
+	verdicts, first := map[string]Verdict{m.spec.Name: VerdictResume}, -1
+	for i, c := range m.spec.Children {
+		if m.owed[m.path(c)] && first < 0 {
+			first = i
+		}
+	}
+	for i, c := range m.spec.Children {
+		path := m.path(c)
+		switch strategy := m.spec.Strategy; {
+		case m.owed[path]:
+			verdicts[path] = VerdictStart
+		case first < 0, strategy == OneForOne, strategy == RestForOne && i < first, m.over[path]:
+		case c.RestartType != Temporary:
+			verdicts[path], m.alive[path] = VerdictRestart, true
+		case m.alive[path]:
+			verdicts[path], m.alive[path] = VerdictStop, false
+		}
+	}
+	m.paused, m.owed = false, make(map[string]bool)
+	return verdicts
+}
+
+// pauseOrResume pauses the tree when it is at rest, or resumes it.
+func pauseOrResume(w *walk, m *naive) {
+	w.Helper()
+	for did := true; did; {
+		did, _ = w.obey(allNodes)
+	}
+	if !m.paused {
+		m.paused = true
+		if ds, err := w.step(Pause{Path: "t", By: "ann"}); err != nil || len(ds) != 1 || ds[0].Verdict != VerdictPause {
+			w.Fatalf("a pause: %v %+v", err, ds)
+		}
+		return
+	}
+	for _, node := range allNodes { // each has told what it did alone: nothing
+		if _, err := w.step(Returned{Node: node}); err != nil && !errors.Is(err, ErrStale) {
+			w.Fatalf("%v", err)
+		}
+	}
+	got := make(map[string]Verdict)
+	ds, err := w.step(Resume{Path: "t", By: "ann"})
+	for _, d := range ds {
+		got[d.Path] = d.Verdict
+		if d.Before != d.After {
+			w.Fatalf("a resume charges %+v", d)
+		}
+	}
+	if want := m.resume(); err != nil || !maps.Equal(got, want) {
+		w.Fatalf("a resume: %v %v, the model says %v", err, got, want)
+	}
+}
+
 // compare ends one life, or starts the tree again if it has failed.
 func compare(rt *rapid.T, w *walk, model *naive) {
 	if model.failed {
+		if model.paused {
+			pauseOrResume(w, model)
+		}
 		w.must(Start{Path: "t", By: "ann"})
 		model.start()
 		return

@@ -95,7 +95,7 @@ func (w *walk) crashInOrder(rt *rapid.T) (tried int) {
 	for _, c := range siblings[i:] {
 		want = append(want, n.parent.path+"/"+c.ID)
 	}
-	ds, err := w.step(ChildEvent{Path: n.path, Epoch: n.life.Epoch, Type: EventExited, Reason: ExitError, Code: 1, Restarts: n.life.Alone})
+	ds, err := w.step(ChildEvent{Path: n.path, Epoch: n.life.Epoch, Type: EventCrashed, Detail: "not well", Restarts: n.life.Alone})
 	if err != nil {
 		w.Fatalf("%v", err)
 	}

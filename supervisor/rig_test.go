@@ -159,6 +159,7 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	before, seen, bound, held := brief(r, r.tree), views(r.tree), leased(r.tree), heldBack(r.tree)
 	stood := standing(r.tree)
 	r.forgetCounts(in)
+	paused := calmed(r.tree)
 	ds, err := r.tree.Step(in, at)
 	twinDs, twinErr := r.twin.Step(in, at)
 	after := brief(r, r.tree)
@@ -180,6 +181,7 @@ func (r *rig) step(in Input) ([]Decision, error) {
 	if reset, ok := in.(Reset); ok && err == nil {
 		r.forgotten(reset, ds, held)
 	}
+	r.checkPaused(paused, ds)
 	r.checkLeased(bound, r.last)
 	r.checkChanged(seen, changed)
 	r.checkDecisions(ds, at)
@@ -442,7 +444,7 @@ func recounted(t *Tree) map[*node][3]int {
 		}
 		for x := n; x != nil; x = x.parent {
 			c, p := counts[x], n.life.Phase
-			amiss := p == PhaseStopped || p == PhaseFailed && n.spec.RestartType != Temporary
+			amiss := p == PhaseStopped || p == PhasePaused || p == PhaseFailed && n.spec.RestartType != Temporary
 			counts[x] = [3]int{c[0] + bool2int(!n.life.settled()), c[1] + bool2int(p == PhaseStopping), c[2] + bool2int(amiss)}
 		}
 	})

@@ -103,10 +103,10 @@ func (t *Tree) gather() {
 	t.waves, t.queued = nil, 0
 	of := make(map[*node]*wave)
 	t.root.walk(func(n *node) {
-		if n.next == nil && n.watch == nil {
+		g := r.governor(n)
+		if n.next == nil && n.watch == nil || g == nil { // without: it is paused, and keeps its former spec so long
 			return
 		}
-		g := r.governor(n)
 		w := of[g]
 		if w == nil {
 			w = &wave{of: g, policy: r.Policies[g.path]}
@@ -123,8 +123,12 @@ func (t *Tree) gather() {
 	slices.SortFunc(t.waves, func(a, b *wave) int { return byOrd(a.of, b.of) })
 }
 
-// stands: a supervisor above n does not run, so the rollout leaves n alone.
-func (n *node) stands() bool {
+// stands: a supervisor above n does not run, or it is paused, so the rollout leaves n
+// alone.
+func (n *node) stands() bool { return n.under() || n.paused() != nil }
+
+// under: a supervisor above n does not run.
+func (n *node) under() bool {
 	for s := n.parent; s != nil; s = s.parent {
 		if s.down != "" {
 			return true

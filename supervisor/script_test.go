@@ -23,7 +23,7 @@ import (
 // alone PATH TIMES [ages=(..) late] (restarted by its node; of the life before),
 // returned NODE [unreported], ended PATH TIMES (the end of the process after so many).
 // The operator: start, stop, restart, move PATH [to=NODE], scale PATH N, edit, delete, drain NODE, pause, resume, revert (a rollout),
-// reset PATH [why=()].
+// reset PATH [why=()], rest PATH [why=()] (pause it), wake PATH [why=() draining=(NODE,..)] (resume it).
 // The leader: advance (the time of a rollout's next step).
 // The cluster:  nodes are=(n1,!n2) (n2 is not here).
 // The rest:     tree, at TIME, settle nodes=(..), status, orders NODE [lent], why PATH,
@@ -186,6 +186,10 @@ func (s *script) parse(d *datadriven.TestData, cmd string, a arguments) Input {
 		return Advance{}
 	case "pause", "resume", "revert":
 		return Rollout{Path: path, Verb: RolloutVerb(cmd), By: "ann"}
+	case "rest":
+		return Pause{Path: path, By: "ann", Why: a.one("why")}
+	case "wake":
+		return Resume{Path: path, By: "ann", Why: a.one("why"), Draining: a.all("draining")}
 	case "reset":
 		return Reset{Path: path, By: "ann", Why: a.one("why")}
 	case "dependency":
@@ -329,6 +333,9 @@ func (s *script) status() string {
 		fmt.Fprintf(&out, "%s%s %s", strings.Repeat("  ", depth), id, c.Phase)
 		if c.Node != "" {
 			fmt.Fprintf(&out, " on %s", c.Node)
+		}
+		if c.Paused != nil && c.Paused.Path == c.Path {
+			out.WriteString(", paused")
 		}
 		if c.Exclusive {
 			out.WriteString(", exclusive")

@@ -64,7 +64,7 @@ func validSignificance(parent string, a AutoShutdown, children []ChildSpec) erro
 // over records that n has ended by itself and for good, and ends its supervisor if that
 // is what its end means.
 func (t *Tree) over(n *node, v Verdict, cause Cause, sentence string) {
-	if !n.shutsParent() {
+	if n.paused() != nil || !n.shutsParent() {
 		t.decide(n, v, cause, sentence)
 		return
 	}

@@ -49,9 +49,9 @@ func standing(t *Tree) map[string]bool {
 		case !n.worker():
 			all[path] = n.down == ""
 		case l.Phase == PhaseStopping:
-			all[path] = l.Then == PhasePending
+			all[path] = l.Then == PhasePending || l.Then == PhasePaused
 		default:
-			all[path] = slices.Contains([]Phase{PhasePending, PhaseStarting, PhaseRunning}, l.Phase)
+			all[path] = slices.Contains([]Phase{PhasePending, PhaseStarting, PhaseRunning, PhasePaused}, l.Phase)
 		}
 	}
 	return all
@@ -70,7 +70,7 @@ func (r *rig) checkShutdowns(ds []Decision, before map[string]bool) {
 			r.Fatalf("%s ended its supervisor: %+v", d.Path, d)
 		case d.Verdict == VerdictShutdown:
 			r.checkShut(n.parent)
-		case over && itself && means(n, before):
+		case over && itself && means(n, before) && n.paused() == nil: // below a pause nothing ends with it
 			r.Fatalf("%s is over and did not end its supervisor: %+v", d.Path, d)
 		}
 	}
@@ -167,7 +167,7 @@ func (m *naive) endsTree(c ChildSpec) bool {
 // gone is what the end of a child for good leads to.
 func (m *naive) gone(c ChildSpec, v Verdict) map[string]Verdict {
 	m.alive[m.path(c)] = false
-	if m.endsTree(c) {
+	if m.endsTree(c) && !m.paused {
 		m.failed = true
 		return map[string]Verdict{m.path(c): VerdictShutdown, m.spec.Name: VerdictFinish}
 	}

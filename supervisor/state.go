@@ -18,6 +18,7 @@ type State struct {
 	Deleting bool            `json:"deleting,omitempty"`
 	Rollout  *rollout        `json:"rollout,omitempty"`
 	Down     Phase           `json:"down,omitempty"` // of the root
+	Pause    *PauseStatus    `json:"pause,omitempty"`
 	Begun    Epoch           `json:"begun,omitempty"`
 	Shared   []time.Duration `json:"shared,omitempty"`
 	History  []Decision      `json:"history,omitempty"`
@@ -39,6 +40,7 @@ type State struct {
 type NodeState struct {
 	Path    string          `json:"path"`
 	Down    Phase           `json:"down,omitempty"`
+	Pause   *PauseStatus    `json:"pause,omitempty"`
 	Begun   Epoch           `json:"begun,omitempty"`
 	Born    Epoch           `json:"born,omitempty"`
 	Window  []time.Duration `json:"window,omitempty"`
@@ -58,7 +60,7 @@ type NodeState struct {
 func (t *Tree) State() State {
 	s := State{
 		Spec: t.spec, Failed: t.failed, FailedAt: t.failedAt, Deleting: t.deleting, Rollout: t.rollout,
-		Down: t.root.down, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(), Scaled: t.Scaled(), Members: t.members,
+		Down: t.root.down, Pause: t.root.pause, Begun: t.root.begun, Shared: t.root.shared, History: t.root.history.list(), Scaled: t.Scaled(), Members: t.members,
 		Born: t.root.born, Deps: t.deps, Follows: t.follows, Unbegun: t.unbegun,
 	}
 	t.root.walk(func(n *node) {
@@ -77,7 +79,7 @@ func (t *Tree) State() State {
 func (n *node) state() NodeState {
 	return NodeState{
 		Path: n.path, Down: n.down, Begun: n.begun, Born: n.born, Window: n.window, Shared: n.shared, Loans: n.loans, Tallies: n.tallies,
-		Asked: n.askedUntil, Life: n.life, History: n.history.list(), Held: n.kept(), Watch: n.watch,
+		Asked: n.askedUntil, Life: n.life, History: n.history.list(), Held: n.kept(), Watch: n.watch, Pause: n.pause,
 	}
 }
 
@@ -110,6 +112,7 @@ func FromState(s State) (*Tree, error) {
 		return nil, fmt.Errorf("cannot restore tree %s: %d children in its state, %d in its spec", s.Spec.Name, len(s.Nodes), t.size-1)
 	}
 	t.failed, t.failedAt, t.deleting = s.Failed, s.FailedAt, s.Deleting
+	t.root.pause = s.Pause
 	t.root.down, t.root.begun, t.root.shared, t.root.history = s.Down, s.Begun, s.Shared, history{ring: s.History}
 	t.root.born, t.deps, t.follows = s.Born, s.Deps, s.Follows
 	t.gate()
@@ -144,6 +147,10 @@ func (t *Tree) goOn(s State) error {
 		if ns.Held == nil && ns.Watch == nil {
 			continue
 		}
+		if ns.Watch == nil && n.worker() && n.paused() != nil && !t.governed(n) {
+			n.hold(*ns.Held)
+			continue
+		}
 		if !t.rollout.active() || !n.worker() || t.rollout.governor(n) == nil {
 			return fmt.Errorf("cannot restore tree %s: %q has a place in a rollout that is not there", s.Spec.Name, ns.Path)
 		}
@@ -161,6 +168,7 @@ func (t *Tree) goOn(s State) error {
 func (t *Tree) adopt(n *node, ns NodeState) {
 	n.down, n.begun, n.born, n.window, n.shared, n.life, n.history = ns.Down, ns.Begun, ns.Born, ns.Window, ns.Shared, ns.Life, history{ring: ns.History}
 	n.askedUntil = ns.Asked
+	n.pause = ns.Pause
 	if n.loans, n.tallies = ns.Loans, ns.Tallies; len(n.loans) > 0 {
 		t.lenders[n] = true
 	}

@@ -33,7 +33,7 @@ func (n *node) order() (string, Order, bool) {
 	default:
 		return "", Order{}, false
 	}
-	if l.Phase != PhaseStopping {
+	if l.Phase != PhaseStopping && n.paused() == nil {
 		if o.Local = n.lent(); o.Local != nil {
 			o.Exits = n.spec.Exits
 		}
@@ -163,7 +163,7 @@ func (n *node) status() Status {
 	s := Status{
 		Path: n.path, Phase: l.Phase, Node: l.Node, Epoch: l.Epoch, Restarts: l.Restarts, Moves: l.Moves,
 		Since: l.Since, Budget: n.budget(), Reason: l.Reason,
-		Exclusive: n.exclusive || l.Exclusive, Generation: l.Generation, Turn: n.turn(),
+		Exclusive: n.exclusive || l.Exclusive, Generation: l.Generation, Turn: n.turn(), Paused: n.paused(),
 	}
 	if !n.worker() {
 		s.Supervisor, s.Phase = true, n.phase()
@@ -210,7 +210,7 @@ func (t *Tree) Status() TreeStatus {
 	}
 	status := TreeRunning
 	t.root.walk(func(n *node) {
-		if n.life.Phase == PhaseFailed || n.down == PhaseFailed {
+		if n.life.Phase == PhaseFailed || n.life.Phase == PhasePaused || n.down == PhaseFailed {
 			status = TreeDegraded
 		}
 	})
@@ -220,7 +220,7 @@ func (t *Tree) Status() TreeStatus {
 // RetryAt is the cluster time at which a failed tree is to start again
 // (on_exhausted: retry_after); false if it is not to.
 func (t *Tree) RetryAt() (time.Duration, bool) {
-	return t.failedAt + t.spec.RetryAfter, t.failed && t.spec.RetryAfter > 0
+	return t.failedAt + t.spec.RetryAfter, t.failed && t.spec.RetryAfter > 0 && t.root.pause == nil
 }
 
 // Gone: the tree was deleted and no life of it is left.

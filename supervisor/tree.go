@@ -99,6 +99,8 @@ type node struct {
 	begun, born Epoch
 	// down is set while a supervisor does not run: failed or stopped.
 	down Phase
+	// pause is set while an operator has it paused.
+	pause *PauseStatus
 
 	life    life
 	history history
@@ -161,6 +163,8 @@ type life struct {
 	Alone int `json:"alone,omitempty"`
 	// Asked: it has asked to be moved.
 	Asked bool `json:"asked,omitempty"`
+	// Owed, of one that waits for a resume: a life of it ended meanwhile.
+	Owed bool `json:"owed,omitempty"`
 }
 
 // phaseRemoved ends a life whose child left the spec.
@@ -174,7 +178,7 @@ func (l *life) held() bool {
 // settled: the child is where it stays until something happens.
 func (l *life) settled() bool {
 	switch l.Phase {
-	case PhaseRunning, PhaseFinished, PhaseFailed, PhaseStopped, phaseRemoved:
+	case PhaseRunning, PhaseFinished, PhaseFailed, PhaseStopped, PhasePaused, phaseRemoved:
 		return true
 	case PhasePending:
 		return l.Away && !bug.On("lost-node-holds-up-others")
@@ -184,6 +188,9 @@ func (l *life) settled() bool {
 
 // atRest: no life runs or is due.
 func (l *life) atRest() bool {
+	if l.Phase == PhasePaused || l.Phase == PhaseStopping && l.Then == PhasePaused {
+		return false // one is due on resume
+	}
 	return l.settled() && !l.held() || l.Phase == PhaseStopping && l.Then != PhasePending
 }
 
@@ -341,6 +348,10 @@ func (t *Tree) dispatch(in Input) error {
 		return t.onDepend(in)
 	case Follow:
 		return t.onFollow(in)
+	case Pause:
+		return t.onPause(in)
+	case Resume:
+		return t.onResume(in)
 	}
 	panic(fmt.Sprintf("supervisor: unknown input %T", in))
 }

@@ -164,6 +164,10 @@ func (t *Tree) onAsked(n *node, ev ChildEvent, fit bool) error {
 	l.Asked = true
 	t.become(n, l)
 	cause := Cause{Kind: CauseWord, Path: n.path, Detail: "it says " + saying(&ev)}
+	if p := n.paused(); p != nil {
+		t.decide(n, VerdictStay, cause, fmt.Sprintf("%s asks to be moved (%s) and stays on %s: %v", n.path, cause.Detail, l.Node, p))
+		return nil
+	}
 	period := n.parent.policy.MaxSeconds
 	if n.askedUntil > 0 && t.at.Time <= n.askedUntil && !bug.On("asks-without-end") {
 		t.decide(n, VerdictStay, cause, fmt.Sprintf("%s asks to be moved (%s) and stays on %s: it was moved for the asking within the last %v",

@@ -121,6 +121,17 @@ func (c *Client) Rollout(ctx context.Context, verb supervisor.RolloutVerb, tree 
 	return post[api.Done](ctx, c, "/v1/rollout/"+url.PathEscape(string(verb)), api.Ask{Path: tree})
 }
 
+// Pause has nothing begin at and below a path until Resume: what runs goes on, and what
+// ends waits. why is for the record.
+func (c *Client) Pause(ctx context.Context, path, why string) (api.Done, error) {
+	return post[api.Done](ctx, c, "/v1/pause", api.Ask{Path: path, Why: why})
+}
+
+// Resume ends a Pause of the same path, and starts what should run. why is for the record.
+func (c *Client) Resume(ctx context.Context, path, why string) (api.Done, error) {
+	return post[api.Done](ctx, c, "/v1/resume", api.Ask{Path: path, Why: why})
+}
+
 // Reset has the restarts forgotten that were charged to a worker, or to a supervisor or
 // a tree and all below it. It starts nothing. why is for the record.
 func (c *Client) Reset(ctx context.Context, path, why string) (api.Done, error) {

@@ -29,6 +29,8 @@ func (a *app) changeCommands() []*cli.Command {
 		verb("restart", "stop a child, a supervisor or a tree and start it again"),
 		verb("move", "move a child, or what a supervisor holds, to another node",
 			&cli.StringFlag{Name: "to", Usage: "`NODE` to move to (default: the best other one)"}),
+		pauseCommand(),
+		resumeCommand(),
 		resetCommand(),
 		{
 			Name: "scale", Usage: "change the number of instances of a pool", Category: catTree, ArgsUsage: "PATH SIZE",

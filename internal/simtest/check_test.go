@@ -19,6 +19,9 @@ func (s *sim) settled() (why string) {
 	case !s.client.idle():
 		return "a request has no answer"
 	}
+	if path := s.resumeAll(); path != "" {
+		return path + " is paused"
+	}
 	for _, m := range s.machines {
 		if ends := m.procs.Unsettled(); len(ends) > 0 {
 			return fmt.Sprintf("the keeper of %s still keeps the ends %v", m.name, ends)

@@ -42,7 +42,8 @@
 //   - No decision on the end of a life that runs, and one on each end (P7). An end that
 //     the keeper kept while there was no agent is told by the next one: its life is
 //     never taken for one that nobody knows of; in the end no keeper keeps any. What was
-//     stopped stays so (P11).
+//     stopped stays so (P11). Below what is paused nothing begins, moves or gives up, and
+//     after the resume all of it runs.
 //   - No node is refused as older than it was whose disk never went back.
 //   - Of an exclusive child one life runs at a time, anywhere; only after a freeze of a
 //     whole machine two, for less than 100 ms (P13).

@@ -146,7 +146,7 @@ var everyKind = []string{
 	"halves", "majority", "alone", "one-way-out", "one-way-in", "pair", "ring", "bridge", "flapping",
 	"raft-cut", "raft-cut-out", "raft-cut-in", "session-cut", "session-cut-out", "session-cut-in", "gossip-cut", "gossip-cut-out", "gossip-cut-in",
 	"disk-stall", "disk-error", "disk-full", "disk-slow", "wipe", "rollback",
-	"kill", "verb-stop", "verb-start", "verb-restart", "verb-move", "verb-reset", "apply", "delete", "drain", "scale",
+	"kill", "verb-stop", "verb-start", "verb-restart", "verb-move", "verb-reset", "verb-pause", "verb-resume", "apply", "delete", "drain", "scale",
 }
 
 // kind draws one fault of its kind.
@@ -232,7 +232,7 @@ func kills(r chance, p *Plan, at time.Duration) {
 }
 
 func verbs(r chance, p *Plan, at time.Duration) {
-	what, path := one(r, "stop", "start", "start", "restart", "move", "reset"), p.path(r)
+	what, path := one(r, "stop", "start", "start", "restart", "move", "reset", "pause", "resume"), p.path(r)
 	if r.odds(20) {
 		path = one(r, p.Trees...).Name
 	}

@@ -12,18 +12,19 @@ import (
 
 // counts shows that a run was not empty.
 type counts struct {
-	elections, losses, moves, restarts, escalations, failures int
-	alone                                                     int // restarts that a node made alone, as told
-	matched                                                   int // stored entries that another disk had
-	compared                                                  int // entries that another replica had applied before
-	records                                                   int
-	fenced                                                    int // nodes fenced
-	unborn                                                    int // ends of lives that never began
+	elections, losses, moves, restarts, escalations, failures, pauses int
+	alone                                                             int // restarts that a node made alone, as told
+	matched                                                           int // stored entries that another disk had
+	compared                                                          int // entries that another replica had applied before
+	records                                                           int
+	fenced                                                            int // nodes fenced
+	unborn                                                            int // ends of lives that never began
 }
 
 func (c *counts) add(d counts) {
 	c.elections += d.elections
 	c.losses += d.losses
+	c.pauses += d.pauses
 	c.moves += d.moves
 	c.restarts += d.restarts
 	c.escalations += d.escalations
@@ -61,6 +62,7 @@ type oracle struct {
 	ends    map[supervisor.Ref]string   // the sentences that decided on the ends of lives
 	groups  groups
 	leader  string
+	paused  pausedPaths
 	// lost are the sentences of node losses, moved of moves.
 	lost, moved []string
 }
@@ -69,7 +71,7 @@ func newOracle(s *sim) *oracle {
 	return &oracle{
 		s: s, entries: make(map[uint64]entry), when: make(map[uint64]time.Time), logs: make(map[place]uint64), leaders: make(map[uint64]string),
 		windows: make(map[string]*window), epochs: make(map[string]supervisor.Epoch), ends: make(map[supervisor.Ref]string),
-		groups: newGroups(),
+		groups: newGroups(), paused: make(pausedPaths),
 	}
 }
 
@@ -152,6 +154,7 @@ func (o *oracle) decision(d *supervisor.Decision) {
 	if d.Cause.Kind == supervisor.CauseAutonomy {
 		o.counts.alone++
 	}
+	o.calm(d)
 	o.life(d)
 	w := o.windows[d.Path]
 	if w == nil {
@@ -198,6 +201,7 @@ func (o *oracle) renewed(d *supervisor.Decision) {
 // forget drops what is known of a tree that was edited.
 func (o *oracle) forget(sentence string) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(sentence, "tree "), " ")
+	o.paused.forget(name, !strings.Contains(sentence, "was applied"))
 	for path, w := range o.windows {
 		if supervisor.TreeName(path) == name {
 			w.mayBeNew = true

@@ -186,7 +186,7 @@ func (c *faultCounts) add(d faultCounts) {
 func (o outcome) mustNotBeEmpty(t *testing.T) {
 	c := o.counts
 	for what, n := range map[string]int{
-		"elections": c.elections, "nodes lost": c.losses, "moves": c.moves, "restarts": c.restarts,
+		"elections": c.elections, "nodes lost": c.losses, "pauses": c.pauses, "moves": c.moves, "restarts": c.restarts,
 		"escalations": c.escalations, "failed trees": c.failures, "entries compared": c.compared, "entries matched": c.matched, "nodes fenced": c.fenced, "restarts alone": c.alone,
 		"reads verified": o.reads, "lives ordered": o.ordered, "stops ordered": o.stopped, "exclusive lives": o.exclusive,
 		"exclusive lives ended by their keeper": o.keepers.Fenced, "lives adopted": o.keepers.Adopted, "ends told to another agent": o.keepers.Retold,

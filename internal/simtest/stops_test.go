@@ -44,6 +44,9 @@ func (g *groups) take(d *supervisor.Decision, was supervisor.Ref) {
 		if next := (supervisor.Ref{Path: d.Path, Epoch: d.Epoch}); next != was {
 			g.before[next] = was
 		}
+		if d.Cause.Kind == supervisor.CauseResume {
+			return // its life ended before, alone or with others
+		}
 	case supervisor.VerdictStop:
 	default:
 		return

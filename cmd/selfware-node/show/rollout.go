@@ -44,7 +44,7 @@ func rolloutLine(r *api.Rollout, s Style) string {
 	}
 	switch n := len(r.Trying); {
 	case n == 0:
-		line += ", waits for a supervisor that does not run"
+		line += ", waits for a supervisor that does not run, or is paused"
 	case n > 3:
 		line += fmt.Sprintf(", waits for %s and %d more", Clean(strings.Join(r.Trying[:3], ", ")), n-3)
 	default:

@@ -79,7 +79,7 @@ func settled(t api.TreeStatus) bool {
 			continue
 		}
 		switch ch.Status {
-		case "running", "finished", "stopped", "failed", "away":
+		case "running", "finished", "stopped", "failed", "away", "paused":
 		default:
 			return false
 		}

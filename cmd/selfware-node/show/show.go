@@ -79,6 +79,9 @@ func treeTable(w io.Writer, tr api.TreeStatus, s Style) {
 		fmt.Fprintln(w, "  "+rolloutLine(tr.Rollout, s))
 	}
 	awaited(w, "  ", tr.WaitsFor)
+	if tr.Paused != nil {
+		fmt.Fprintln(w, "  "+s.paint(yellow, Clean(pausedLine(tr.Paused))))
+	}
 	t := table{style: s, head: []string{"CHILD", "STATUS", "NODE", "PID", "RESTARTS", "MOVES", "SINCE", "WHY"}}
 	for _, ch := range tr.Children {
 		if ch.Supervisor {
@@ -100,7 +103,12 @@ func awaited(w io.Writer, indent string, all []api.Awaited) {
 
 // note is the reason of a state that is not simply well.
 func note(ch api.ChildStatus) string {
-	if ch.Status == "running" {
+	switch {
+	case ch.Paused != nil && ch.Status == "running" && ch.Turn == "waits":
+		return joined(pausedLine(ch.Paused)+"; keeps its former spec until the resume", said(ch.Says))
+	case ch.Paused != nil && ch.Status == "running":
+		return joined(pausedLine(ch.Paused), said(ch.Says))
+	case ch.Status == "running":
 		return joined(turn(ch), said(ch.Says))
 	}
 	return joined(ch.Reason, said(ch.Says))
@@ -139,6 +147,18 @@ func joined(a, b string) string {
 		return a + b
 	}
 	return a + "; " + b
+}
+
+// pausedLine is a pause in a line.
+func pausedLine(p *api.Paused) string {
+	line := p.Path + " is paused"
+	if p.By != "" {
+		line += " by " + p.By
+	}
+	if p.Why != "" {
+		line += ": " + p.Why
+	}
+	return line
 }
 
 // remark is what a tree says of a child besides: that it is exclusive, and its note.

@@ -192,7 +192,7 @@ func TestRolloutLine(t *testing.T) {
 	}{
 		{timed, "updating 3 of 10, waits for shop/a, looks again at " + until.Local().Format("15:04:05")},
 		{rolls("updating", 0, "", "1", "2", "3", "4", "5").Rollout, "updating 0 of 5, waits for 1, 2, 3 and 2 more"},
-		{rolls("updating", 2, "").Rollout, "updating 2 of 5, waits for a supervisor that does not run"},
+		{rolls("updating", 2, "").Rollout, "updating 2 of 5, waits for a supervisor that does not run, or is paused"},
 		{rolls("reverting", 1, "a failed", "b").Rollout, "reverting 1 of 5, waits for b: a failed"},
 		{rolls("halted", 1, "a\x1b failed").Rollout, `halted 1 of 5: a\x1b failed (apply a file, or rollout resume or revert)`},
 		{rolls("reverted", 5, "a failed").Rollout, "reverted, the former file is in force again: a failed"},
@@ -231,7 +231,7 @@ func TestSettle(t *testing.T) {
 		{"it halts", steps{rolls("updating", 0, "", "shop/a"), rolls("halted", 1, "shop/b failed")}, "the update of tree shop is halted: shop/b failed", ""},
 		{"it is taken back", steps{rolls("reverting", 0, "shop/b failed", "shop/a"), rolls("reverted", 1, "shop/b failed")},
 			"the update of tree shop is reverted: shop/b failed", "reverting 0 of 5, waits for shop/a: shop/b failed"},
-		{"it stands still", steps{rolls("updating", 0, "")}, "has not settled after 10s: \nupdating 0 of 5, waits for a supervisor that does not run", ""},
+		{"it stands still", steps{rolls("updating", 0, "")}, "has not settled after 10s: \nupdating 0 of 5, waits for a supervisor that does not run, or is paused", ""},
 		{"it finds no node", steps{tree("degraded", "pending", "no node fits", 1)}, "shop/a is pending: no node fits", "(no node fits)"},
 	}
 	for _, tt := range tests {

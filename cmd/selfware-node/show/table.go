@@ -43,13 +43,13 @@ func colorOf(word string) string {
 	switch word {
 	case "running", "alive", "up", "finished", "finish", "shutdown":
 		return green
-	case "updating", "reverting", "update", "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait", "scale":
+	case "updating", "reverting", "update", "starting", "pending", "backoff", "stopping", "suspect", "draining", "degraded", "restart", "move", "stop", "wait", "scale", "paused", "pause":
 		return yellow
 	case "halted", "reverted", "failed", "lost", "fail", "escalate":
 		return red
 	case "stopped", "left", "away":
 		return dim
-	case "start", "place":
+	case "start", "place", "resume", "reset":
 		return cyan
 	}
 	return plain

@@ -69,6 +69,8 @@ var bugs = []bug{
 	{name: "node-lost-charges", promise: "P10", what: "the loss of a node spends the crash budget", pkg: "supervisor", test: "TestScripts", explored: true},
 	{name: "start-before-fence", promise: "P13", what: "exclusive lives move while their node's lease may hold", pkg: "supervisor", test: "TestScripts", explored: true},
 	{name: "loan-forgotten", promise: "P3", what: "what a lost node was lent is spent again elsewhere", pkg: "supervisor", test: "TestScripts"},
+	{name: "pause-forgets-loan", promise: "P3", what: "an end during a pause leaves its node what it was lent", pkg: "supervisor", test: "TestScripts"},
+	{name: "pause-moves-lost", promise: "P11", what: "the loss of a node moves what is paused", pkg: "supervisor", test: "TestScripts"},
 	{name: "reset-frees-loans", promise: "P3", what: "a reset frees what nodes that are cut off may be using", pkg: "supervisor", test: "TestScripts"},
 	{name: "word-unheard", promise: "P3", what: "what a child says of its end, and its exit rules, count for nothing", pkg: "supervisor", test: "TestRuling", explored: true},
 	{name: "asks-without-end", promise: "P15", what: "a child is moved whenever it asks", pkg: "supervisor", test: "TestScripts"},
