@@ -120,7 +120,7 @@ func TestEachNodeInAnyLog(t *testing.T) {
 					}
 				}
 				for _, name := range v.TreeNames() {
-					if tr := v.Tree(name); tr.EachNode() > 0 && !hasEnded(tr) {
+					if tr := v.Tree(name); tr.EachNode() > 0 && !deleting(tr) {
 						checked += eachOn(rt, tr, want)
 					}
 				}
@@ -132,8 +132,8 @@ func TestEachNodeInAnyLog(t *testing.T) {
 	}
 }
 
-// hasEnded: a tree that is being deleted follows nobody.
-func hasEnded(t *supervisor.Tree) bool { return t.Status() == supervisor.TreeStopped }
+// deleting: a tree that is being deleted follows nobody, though lives of it may yet end.
+func deleting(t *supervisor.Tree) bool { return t.State().Deleting }
 
 // eachOn compares the instances that a tree has with the nodes that the cluster has.
 func eachOn(rt *rapid.T, t *supervisor.Tree, want map[string]string) int {

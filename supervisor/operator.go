@@ -102,12 +102,9 @@ func startCause(by string) Cause {
 }
 
 func (t *Tree) startWorker(n *node, cause Cause) {
-	l := n.life
-	if !l.settled() && l.Phase != PhaseStopping || l.Phase == PhaseRunning {
-		return // it runs or is about to
-	}
-	if l.returning() {
-		return
+	switch l := n.life; {
+	case l.Phase == PhasePending, l.Phase == PhaseStarting, l.Phase == PhaseRunning, l.returning():
+		return // it runs, or is about to
 	}
 	if n.paused() != nil {
 		t.postpone(n, cause)

@@ -178,11 +178,10 @@ func (w *walk) follow(in Input, wasDown map[string]bool) {
 		if wasDown[in.Path] {
 			w.forget(in.Path)
 		}
-	case Edit, Scale, Nodes:
-		for path := range w.stopped {
-			if n := w.tree.byPath[path]; n == nil || n.parent == nil {
-				delete(w.stopped, path)
-			}
+	}
+	for path := range w.stopped { // many an input may take an edit back
+		if n := w.tree.byPath[path]; n == nil || n.parent == nil {
+			delete(w.stopped, path)
 		}
 	}
 }

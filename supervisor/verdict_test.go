@@ -21,6 +21,12 @@ func (r *rig) checkWord(d Decision) {
 	if ev.Type != EventAsked {
 		return
 	}
+	if n := r.tree.byPath[d.Path]; n.paused() != nil {
+		if d.Verdict != VerdictStay {
+			r.Fatalf("%s is paused, and this is decided: %+v", d.Path, d)
+		}
+		return
+	}
 	last, asked := r.asked[d.Path]
 	if tooSoon := asked && d.Time <= last; tooSoon != (d.Verdict == VerdictStay) {
 		r.Fatalf("%s is not to be moved for the asking until %v, and this is decided: %+v", d.Path, last, d)
