@@ -288,7 +288,7 @@ func upNaive(v View, path string) bool {
 			continue
 		}
 		switch c.Phase {
-		case supervisor.PhaseRunning, supervisor.PhaseFinished:
+		case supervisor.PhaseRunning, supervisor.PhaseFinished, supervisor.PhaseAway: // nobody waits for what is away
 		case supervisor.PhaseFailed:
 			if !temporary[c.Path] {
 				return false
