@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,30 +93,13 @@ func untilDone(ctx context.Context, _ cluster.Life) error {
 	return ctx.Err()
 }
 
-// freePorts finds a port whose next two are free as well.
-func freePorts(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := lis.Addr().(*net.TCPAddr).Port
-		lis.Close()
-		free := port < 65000
-		for p := port; p < port+3 && free; p++ {
-			tcp, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p))
-			if free = err == nil; free {
-				tcp.Close()
-			}
-		}
-		if free {
-			return port
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
+// address gives a node an address of this machine of its own. A free port of one that is
+// shared may be taken, by whoever dials, before the node listens there.
+func address() string {
+	return fmt.Sprintf("127.66.%d.%d", os.Getpid()%256, addresses.Add(1))
 }
+
+var addresses atomic.Int32
 
 // door is the address of a node that runs; "" if there is none yet.
 func (l *lab) door() string {
@@ -131,7 +115,7 @@ func (l *lab) start(name string, funcs map[string]cluster.Func) *Node {
 	l.t.Helper()
 	e := Embed{
 		Dir:     filepath.Join(l.t.TempDir(), name),
-		Options: Options{Name: name, Profile: "fast", Port: freePorts(l.t)},
+		Options: Options{Name: name, Profile: "fast", Bind: address()},
 		Join:    l.door(), Token: l.token, Functions: funcs,
 		Fatal: func(err error) {
 			l.mu.Lock()

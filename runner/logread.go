@@ -63,6 +63,9 @@ func (r *Runner) Logs(ctx context.Context, name string, opt LogOptions, emit fun
 	for {
 		for _, lr := range readers {
 			if err := lr.lines(opt.Follow, emit); err != nil {
+				if opt.Follow && errors.Is(err, os.ErrClosed) {
+					return nil // the store was closed in the midst of it
+				}
 				return err
 			}
 		}
@@ -223,7 +226,7 @@ func (lr *logReader) lines(hold bool, emit func(LogLine) error) error {
 	for {
 		n, err := lr.read(buf)
 		if err != nil {
-			return fmt.Errorf("cannot read log %s: %v", lr.path, err)
+			return fmt.Errorf("cannot read log %s: %w", lr.path, err)
 		}
 		if n == 0 {
 			break

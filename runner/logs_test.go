@@ -227,6 +227,17 @@ func TestFollowBothAndEndOfRunner(t *testing.T) {
 	}
 }
 
+// TestEndOfRunnerWhileALineIsRead: the files of a follower may be closed while it reads.
+func TestEndOfRunnerWhileALineIsRead(t *testing.T) {
+	g := newRig(t, Config{})
+	g.sh("c", "echo out")
+	g.wait("c", Exited)
+	err := g.Logs(t.Context(), "c", LogOptions{Follow: true}, func(LogLine) error { return g.stop() })
+	if err != nil {
+		t.Errorf("the end of the runner ends a follower without error, got %v", err)
+	}
+}
+
 func TestFollowersAreBounded(t *testing.T) {
 	g := newRig(t, Config{})
 	for range maxFollowers {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,29 +28,25 @@ func TestMoves(t *testing.T) {
 	}
 }
 
-// freePorts finds a port whose next two are free as well.
+// freePorts finds three ports in a row, below those that the system gives to whoever dials:
+// such a one may be taken before a node listens there.
 func freePorts(t *testing.T) int {
 	t.Helper()
-	for range 100 {
-		port := 0
-		var held []net.Listener
-		for i := range 3 {
-			lis, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i*min(port, 1))))
-			if err != nil {
-				break
-			}
-			held = append(held, lis)
-			if i == 0 {
-				port = lis.Addr().(*net.TCPAddr).Port
+	for ; unused < 32000; unused += 3 {
+		free := 0
+		for port := unused; port < unused+3; port++ {
+			if lis, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+				lis.Close()
+				free++
 			}
 		}
-		for _, lis := range held {
-			lis.Close()
-		}
-		if len(held) == 3 {
-			return port
+		if free == 3 {
+			unused += 3
+			return unused - 3
 		}
 	}
 	t.Fatal("no free ports")
 	return 0
 }
+
+var unused = 20_000 + os.Getpid()%1000*9
