@@ -179,11 +179,6 @@ func (w *walk) follow(in Input, wasDown map[string]bool) {
 			w.forget(in.Path)
 		}
 	}
-	for path := range w.stopped { // many an input may take an edit back
-		if n := w.tree.byPath[path]; n == nil || n.parent == nil {
-			delete(w.stopped, path)
-		}
-	}
 }
 
 func (w *walk) forget(top string) {
@@ -194,11 +189,14 @@ func (w *walk) forget(top string) {
 	}
 }
 
-// checkStopped: what an operator stopped stays stopped (P11).
+// checkStopped: what an operator stopped stays stopped (P11), unless it leaves the tree.
 func (w *walk) checkStopped() {
 	w.Helper()
 	for path := range w.stopped {
-		if n := w.tree.byPath[path]; !n.life.stopped() {
+		switch n := w.tree.byPath[path]; {
+		case n == nil || n.parent == nil: // many an input may take an edit back
+			delete(w.stopped, path)
+		case !n.life.stopped():
 			w.Fatalf("%s was stopped and is %s, then %q (P11)", path, n.life.Phase, n.life.Then)
 		}
 	}
