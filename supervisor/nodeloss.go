@@ -129,9 +129,10 @@ func (t *Tree) uproot(gone []*node, r renewal, cause Cause) {
 			members = group(s, members[0].pos)
 		}
 		for _, y := range members {
-			if among[y] {
+			switch {
+			case among[y]:
 				t.replant(y, r, cause)
-			} else {
+			case !t.renewed(y): // else the end of a pause has begun it already
 				t.recycle(y, false, renewal{stay: true, start: string(CauseGroup)}, cause)
 			}
 		}
