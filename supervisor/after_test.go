@@ -132,7 +132,7 @@ func (w *walk) checkAfter(in Input, ds []Decision, before map[string]life) {
 		}
 		for path, n := range w.tree.byPath {
 			l := &n.life
-			if n.worker() && n.parent != nil && l.held() && l.Phase != PhaseStopping && l.Epoch.Index() < w.index {
+			if n.worker() && n.parent != nil && n.paused() == nil && l.held() && l.Phase != PhaseStopping && l.Epoch.Index() < w.index {
 				w.Fatalf("%s goes on as %s after %+v", path, l.Phase, in)
 			}
 		}
