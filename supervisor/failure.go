@@ -199,6 +199,7 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 	case y.spec.RestartType == Temporary && !fresh:
 		t.endTemporary(y, cause)
 	case y.life.Phase == PhaseFailed && !fresh: // for good
+	case y.life.Epoch == t.epoch, y.life.returning() && y.life.Next == t.epoch: // it begins already, in this batch
 	default:
 		y.life.Restarts++
 		t.renew(y, r)

@@ -129,10 +129,9 @@ func (t *Tree) uproot(gone []*node, r renewal, cause Cause) {
 			members = group(s, members[0].pos)
 		}
 		for _, y := range members {
-			switch {
-			case among[y]:
+			if among[y] {
 				t.replant(y, r, cause)
-			case !t.renewed(y): // else the end of a pause has begun it already
+			} else {
 				t.recycle(y, false, renewal{stay: true, start: string(CauseGroup)}, cause)
 			}
 		}
