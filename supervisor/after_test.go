@@ -168,6 +168,9 @@ func (w *walk) freeToStart(n *node) bool {
 
 // freeOf: of n's batch no path at or above it, that others come after, waits for them.
 func (w *walk) freeOf(n *node, batch Epoch) bool {
+	if n.parent == nil {
+		return true // it leaves the tree, and ends in an order of its own
+	}
 	for _, f := range w.after.follows {
 		if begun := w.tree.Dependency(f.Path).Begun; begun == batch && f.Clear != batch && underPath(n.path, f.Path) {
 			return false
