@@ -196,10 +196,10 @@ func (t *Tree) recycle(y *node, fresh bool, r renewal, cause Cause) {
 	switch {
 	case y.life.stopped() && !bug.On("stopped-starts-again"):
 		t.rejoin(y)
+	case y.life.Epoch == t.epoch, y.life.returning() && y.life.Next == t.epoch: // it begins already, in this batch
 	case y.spec.RestartType == Temporary && !fresh:
 		t.endTemporary(y, cause)
 	case y.life.Phase == PhaseFailed && !fresh: // for good
-	case y.life.Epoch == t.epoch, y.life.returning() && y.life.Next == t.epoch: // it begins already, in this batch
 	default:
 		y.life.Restarts++
 		t.renew(y, r)
